@@ -1,0 +1,55 @@
+# make run    set everything up and start the app on the embedded model
+# make test   set everything up and run the tests
+# make check  what CI runs: format, lint, types, import rules, tests
+# make bench  measure and rewrite BENCHMARKS.md
+# make snapshots  retake the README's picture from the real app
+# make clean  remove what the targets above made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test check lint bench snapshots clean
+.DELETE_ON_ERROR:
+
+run: $(INSTALLED)
+	@$(BIN)/llm-tui $(ARGS)
+
+test: $(INSTALLED_DEV)
+	$(BIN)/pytest
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.benchmarks.terminal --write BENCHMARKS.md
+
+snapshots: $(INSTALLED_DEV)
+	$(BIN)/pytest tests/tui --snapshot-update
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+# llama-cpp-python compiles from source; without a compiler the app still runs, on MLX.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "llm-tui needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing llm-tui into $(VENV) (once)…"
+	$(PIP) install --constraint constraints.txt --editable .
+	@echo "Compiling llama.cpp (about 4 minutes)…"
+	@$(PIP) install --constraint constraints.txt --editable '.[llama-cpp]' \
+	  || echo "llama.cpp could not be compiled: the MLX engine works without it. Run '$(BIN)/llm-tui doctor' for the command that mends it." >&2
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
