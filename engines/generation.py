@@ -1,0 +1,153 @@
+"""What every engine does around prefill and decode: time it, cut it into text, sum it up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+from engines.events import (
+    FinishReason,
+    GenerationEvent,
+    GenerationFinished,
+    PrefillProgress,
+    TextChunk,
+    TextKind,
+)
+from engines.stats import GenerationStats
+from engines.text_stream import TextStream
+from engines.types import GenerationRequest, ModelInfo, ToolCall
+
+
+class GenerationRun:
+    """The account of one generation. An engine drives it:
+
+        run = GenerationRun(request, info, prompt_token_counts)
+        run.start_prefill(token_ids, cached_tokens)     # then: yield run.prefill_progress(done)
+        yield from run.add_token(token_id, piece)       # until run.stopped or the limit
+        yield from run.finish(reason)
+
+    Args:
+        request: What was asked for.
+        info: The loaded model.
+        prompt_token_counts: Tokens of each prompt segment.
+
+    Attributes:
+        token_ids: Prompt and answer so far.
+        cached_end: How many of `token_ids` the KV cache holds; kept by the engine.
+        drafted_tokens, accepted_tokens: Kept by the engine.
+    """
+
+    def __init__(
+        self, request: GenerationRequest, info: ModelInfo, prompt_token_counts: Sequence[int]
+    ) -> None:
+        self.started_s = time.perf_counter()
+        self.token_ids: list[int] = []
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.cached_end = 0
+        self.generated_tokens = 0
+        self.drafted_tokens = 0
+        self.accepted_tokens = 0
+        self._info = info
+        self._prompt_token_counts = tuple(prompt_token_counts)
+        self._prefill_started_s = self.started_s
+        self._prefill_s = 0.0
+        self._first_token_s: float | None = None
+        self._last_token_s: float | None = None
+        self._uncounted = 0
+        self._uncounted_drafted = 0
+        self._text = TextStream(
+            request.stop,
+            request.reasoning_tags,
+            request.tool_call_tags,
+            _ends_in_open_tag(request),
+        )
+
+    @property
+    def stopped(self) -> bool:
+        """True once a stop text came out."""
+        return self._text.stopped
+
+    def start_prefill(self, prompt_ids: Sequence[int], cached_tokens: int) -> PrefillProgress:
+        """The prompt is tokenized and its cached part known."""
+        self.token_ids = list(prompt_ids)
+        self.prompt_tokens = len(self.token_ids)
+        self.cached_tokens = cached_tokens
+        self._prefill_started_s = time.perf_counter()
+        return self.prefill_progress(cached_tokens)
+
+    def prefill_progress(self, done_tokens: int) -> PrefillProgress:
+        self._prefill_s = time.perf_counter() - self._prefill_started_s
+        return PrefillProgress(done_tokens, self.prompt_tokens, self.cached_tokens, self._prefill_s)
+
+    def add_token(self, token_id: int, piece: bytes, drafted: bool = False) -> Iterator[TextChunk]:
+        """Take one generated token; yields the text that is now certain."""
+        now = time.perf_counter()
+        if self._first_token_s is None:
+            self._first_token_s = now
+        self._last_token_s = now
+        self.token_ids.append(token_id)
+        self.generated_tokens += 1
+        self._uncounted += 1
+        self._uncounted_drafted += drafted
+        for segment in self._text.feed(piece):
+            yield self._chunk(segment.text, segment.kind)
+
+    def finish(self, reason: FinishReason) -> Iterator[GenerationEvent]:
+        """Close the text and report; yields a last `TextChunk` where text was held back."""
+        for segment in self._text.flush():
+            yield self._chunk(segment.text, segment.kind)
+        yield GenerationFinished(
+            reason,
+            self.stats(),
+            tuple(self.token_ids),
+            self._prompt_token_counts,
+            tuple(parse_tool_calls(self._text.tool_call_texts)),
+        )
+
+    def stats(self) -> GenerationStats:
+        first, last = self._first_token_s, self._last_token_s
+        return GenerationStats(
+            engine=self._info.engine,
+            model=self._info.name,
+            quantization=self._info.quantization,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            generated_tokens=self.generated_tokens,
+            ttft_s=None if first is None else first - self.started_s,
+            prefill_s=self._prefill_s,
+            decode_s=0.0 if first is None or last is None else last - first,
+            kv_cache_bytes=self._info.kv_cache_bytes(len(self.token_ids)),
+            kv_type=self._info.kv_type,
+            drafted_tokens=self.drafted_tokens,
+            accepted_tokens=self.accepted_tokens,
+        )
+
+    def _chunk(self, text: str, kind: TextKind) -> TextChunk:
+        chunk = TextChunk(text, kind, self._uncounted, self._uncounted_drafted)
+        self._uncounted = self._uncounted_drafted = 0
+        return chunk
+
+
+def parse_tool_calls(texts: Sequence[str]) -> Iterator[ToolCall]:
+    """The well-formed calls among `texts`, each a JSON object with a name and arguments."""
+    for index, text in enumerate(texts):
+        try:
+            call = json.loads(text)
+        except ValueError:
+            continue
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+            continue
+        arguments = call.get("arguments", {})
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        yield ToolCall(call["name"], arguments, f"call_{index}")
+
+
+def _ends_in_open_tag(request: GenerationRequest) -> bool:
+    last = request.prompt[-1] if request.prompt else ""
+    if request.reasoning_tags is None or not isinstance(last, str):
+        return False
+    opening, closing = request.reasoning_tags
+    return last.rfind(opening) > last.rfind(closing)

@@ -1,0 +1,62 @@
+"""KV caches that wait for their conversation to come back, under a budget of bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from engines.kv.prefix import common_prefix_length
+
+CacheT = TypeVar("CacheT")
+
+
+@dataclass(slots=True)
+class ParkedCache(Generic[CacheT]):
+    """A KV cache and the tokens it holds."""
+
+    token_ids: list[int]
+    kv_cache: CacheT
+    size_bytes: int
+
+
+class CacheParking(Generic[CacheT]):
+    """Parked KV caches by key; the least recently used ones go when the budget is exceeded.
+
+    Args:
+        budget_bytes: Bytes of KV cache to keep at most; the last one parked always stays.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._caches: OrderedDict[str, ParkedCache[CacheT]] = OrderedDict()
+
+    def park(self, key: str, cache: ParkedCache[CacheT]) -> None:
+        self._caches[key] = cache
+        self._caches.move_to_end(key)
+        while self.size_bytes > self.budget_bytes and len(self._caches) > 1:
+            self._caches.popitem(last=False)
+
+    def take(self, key: str) -> ParkedCache[CacheT] | None:
+        """Remove and return the cache of `key`."""
+        return self._caches.pop(key, None)
+
+    def longest_match(self, token_ids: Sequence[int]) -> tuple[str, int] | None:
+        """The key whose cache shares the longest prefix with `token_ids`, and its length."""
+        ids = list(token_ids)
+        best = max(
+            ((common_prefix_length(c.token_ids, ids), k) for k, c in self._caches.items()),
+            default=(0, ""),
+        )
+        return (best[1], best[0]) if best[0] else None
+
+    def peek(self, key: str) -> ParkedCache[CacheT] | None:
+        return self._caches.get(key)
+
+    def clear(self) -> None:
+        self._caches.clear()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(cache.size_bytes for cache in self._caches.values())

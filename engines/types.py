@@ -1,0 +1,167 @@
+"""What a caller asks of an engine. Frozen and serialisable, so that it can cross a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model asks for; `arguments` is the JSON text it wrote."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool the model may call; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message as the chat template sees it."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How the next token is drawn.
+
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off. The penalties are off at
+    1 (repetition) and 0 (presence, frequency). With a `seed` the same engine writes the same text.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A model to have ready. Equal requests share one loaded model.
+
+    Args:
+        engine: A name from `engines.registry`.
+        model: A GGUF file, a model folder, or an embedded model (`demo:target`).
+        draft_model: The same for the draft model; None loads none.
+        context_window_tokens: The limit to reserve for; None takes the model's own.
+        kv_type: Element type of the KV cache: `f16`, `bf16`, `f32`, `q8_0` or `q4_0`.
+        options: Engine-specific settings, such as the scripted engine's script and rate.
+    """
+
+    engine: str
+    model: str
+    draft_model: str | None = None
+    context_window_tokens: int | None = None
+    kv_type: str = "f16"
+    options: tuple[tuple[str, str], ...] = ()
+
+
+PromptSegment = str | tuple[int, ...]
+"""Text still to be tokenized (special tokens included), or token ids that are already known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prefill and decode.
+
+    Args:
+        prompt: Segments, in order; token ids of earlier turns are passed on as they were.
+        cache_key: Which KV cache to continue (a conversation on a profile).
+        max_tokens: Tokens to generate at most; None goes on to the end of the context window.
+        stop: Texts that end the answer and are not part of it.
+        reasoning_tags: Opening and closing text of a reasoning passage, or None.
+        tool_call_tags: The same for a tool call.
+        use_draft: False leaves a loaded draft model out of this turn.
+    """
+
+    prompt: tuple[PromptSegment, ...]
+    cache_key: str
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    reasoning_tags: tuple[str, str] | None = None
+    tool_call_tags: tuple[str, str] | None = None
+    use_draft: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CountTokensRequest:
+    """Token counts of `texts`, by the loaded model's own tokenizer."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetCacheRequest:
+    """Drop the KV cache of `cache_key`; nothing happens when there is none."""
+
+    cache_key: str
+
+
+EngineRequest = GenerationRequest | CountTokensRequest | ForgetCacheRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is loaded. Sizes are bytes; a figure that is not known is None.
+
+    Args:
+        name: The model's own name.
+        quantization: Of the weights as they are held in memory, e.g. `Q8_0` or `Q8_0→f32`.
+        weights_bytes: Bytes of weights read per decoded token (for a dense model: all of them).
+        kv_bytes_per_token: KV cache growth per token of context.
+        kv_fixed_bytes: Part of the cache that does not grow (recurrent state).
+        kv_reserved_bytes: Bytes set aside up front; 0 when the cache grows with use.
+        chat_template: Jinja source, or an empty string.
+        tokenizer_fingerprint: Equal for models whose token ids and chat template are the same.
+        draft_refused: Why a requested draft model is not in use; empty when it is, or none was.
+        is_demo: True for the embedded demonstration model.
+    """
+
+    name: str
+    engine: str
+    architecture: str
+    quantization: str
+    parameters: int | None
+    weights_bytes: int
+    context_window_tokens: int
+    kv_type: str
+    kv_bytes_per_token: int
+    chat_template: str
+    bos_token: str
+    eos_token: str
+    tokenizer_fingerprint: str
+    kv_fixed_bytes: int = 0
+    kv_reserved_bytes: int = 0
+    draft_name: str | None = None
+    draft_refused: str = ""
+    is_demo: bool = False
+
+    def kv_cache_bytes(self, context_length_tokens: int) -> int:
+        """Bytes of KV cache in use by `context_length_tokens` of context."""
+        return self.kv_fixed_bytes + self.kv_bytes_per_token * context_length_tokens
