@@ -35,7 +35,7 @@ class GenerationRun:
     Attributes:
         token_ids: Prompt and answer so far.
         cached_end: How many of `token_ids` the KV cache holds; kept by the engine.
-        drafted_tokens, accepted_tokens: Kept by the engine.
+        drafted_tokens, accepted_tokens, peak_memory_bytes: Kept by the engine.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class GenerationRun:
         self.generated_tokens = 0
         self.drafted_tokens = 0
         self.accepted_tokens = 0
+        self.peak_memory_bytes: int | None = None
         self._info = info
         self._prompt_token_counts = tuple(prompt_token_counts)
         self._prefill_started_s = self.started_s
@@ -120,6 +121,7 @@ class GenerationRun:
             decode_s=0.0 if first is None or last is None else last - first,
             kv_cache_bytes=self._info.kv_cache_bytes(len(self.token_ids)),
             kv_type=self._info.kv_type,
+            peak_memory_bytes=self.peak_memory_bytes,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,
         )

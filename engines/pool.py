@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from engines.base import Engine
@@ -27,21 +28,24 @@ class EnginePool:
         self.memory_budget_bytes = memory_budget_bytes
         self._create = create
         self._threads: dict[LoadRequest, EngineThread] = {}
+        self._lock = threading.Lock()
 
     def get(self, request: LoadRequest, sink: EventSink) -> EngineThread:
         """The thread for `request`: a loaded one, one that is loading, or a new one.
 
-        `sink` takes the load's events and is left out where the model is already there.
+        `sink` takes the load's events and is left out where the model is already there. Any thread
+        may ask: a turn that waited is started by the engine thread that ended the one before.
         """
-        thread = self._threads.get(request)
-        if thread is not None and thread.state is not EngineState.FAILED:
+        with self._lock:
+            thread = self._threads.get(request)
+            if thread is not None and thread.state in (EngineState.LOADING, EngineState.READY):
+                return thread
+            if thread is not None:
+                thread.close()
+            self._make_room()
+            thread = EngineThread(lambda: self._create(request), request, sink)
+            self._threads[request] = thread
             return thread
-        if thread is not None:
-            thread.close()
-        self._make_room()
-        thread = EngineThread(lambda: self._create(request), request, sink)
-        self._threads[request] = thread
-        return thread
 
     @property
     def memory_bytes(self) -> int:
@@ -49,7 +53,7 @@ class EnginePool:
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """End every engine; False if one is still at work and the process must leave without it."""
-        ended = [thread.close(timeout_s) for thread in self._threads.values()]
+        ended = [thread.close(timeout_s) for thread in list(self._threads.values())]
         self._threads.clear()
         return all(ended)
 

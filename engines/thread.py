@@ -117,7 +117,10 @@ class EngineThread:
         engine: Engine | None = None
         try:
             engine = self._load()
-            while (job := self._jobs.get()) is not None and not self._closing.is_set():
+            while (job := self._jobs.get()) is not None:
+                if self._closing.is_set():
+                    _refuse(job)
+                    break
                 self._current = job
                 try:
                     self._serve(engine, job)
@@ -128,6 +131,17 @@ class EngineThread:
             if engine is not None:
                 engine.close()
             self.state = EngineState.CLOSED
+            self._refuse_waiting_jobs()
+
+    def _refuse_waiting_jobs(self) -> None:
+        """Nobody waits for ever: what was submitted too late is answered as well."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                _refuse(job)
 
     def _load(self) -> Engine | None:
         started_s = time.perf_counter()
@@ -174,6 +188,10 @@ class EngineThread:
             close = getattr(events, "close", None)
             if close is not None:
                 close()
+
+
+def _refuse(job: Job) -> None:
+    job.sink(EngineFailed("EngineUnavailable", "The engine was closed.", "Send it again."))
 
 
 def _failure(error: Exception) -> EngineFailed:
