@@ -1,0 +1,168 @@
+"""Memory bandwidth in bytes read per second: from the vendor, from the driver, or measured.
+
+Decode reads weights and writes next to nothing, so what counts is the read bandwidth. Vendors give
+the peak of the memory bus, reads and writes together, which a reader can use for reads alone.
+1 GB/s is 10⁹ bytes per second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+GB = 1_000_000_000
+
+# Apple's technical specifications of the Macs with these chips, "unified memory bandwidth".
+APPLE_CHIPS: dict[str, float] = {
+    "Apple M1": 68.25,  # LPDDR4X-4266 on 128 bits; Apple gives "up to 68 GB/s"
+    "Apple M1 Pro": 200,  # MacBook Pro, 2021
+    "Apple M1 Max": 400,  # MacBook Pro, 2021
+    "Apple M1 Ultra": 800,  # Mac Studio, 2022
+    "Apple M2": 100,  # MacBook Air, 2022
+    "Apple M2 Pro": 200,  # MacBook Pro and Mac mini, 2023
+    "Apple M2 Max": 400,  # MacBook Pro, 2023
+    "Apple M2 Ultra": 800,  # Mac Studio and Mac Pro, 2023
+    "Apple M3": 100,  # MacBook Pro, 2023
+    "Apple M3 Pro": 150,  # MacBook Pro, 2023
+    "Apple M3 Max": 400,  # MacBook Pro, 2023, 40-core GPU
+    "Apple M3 Ultra": 819,  # Mac Studio, 2025
+    "Apple M4": 120,  # Mac mini and MacBook Pro, 2024
+    "Apple M4 Pro": 273,  # Mac mini and MacBook Pro, 2024
+    "Apple M4 Max": 546,  # MacBook Pro, 2024, 40-core GPU
+    "Apple M5": 153,  # MacBook Pro, 2025; Apple's announcement says 153 GB/s
+    "Apple M5 Pro": 307,  # MacBook Pro, 2026
+    "Apple M5 Max": 614,  # MacBook Pro, 2026, 40-core GPU
+}
+
+# The same chips with fewer GPU cores have three quarters of the memory bus.
+APPLE_SMALLER_CHIPS: dict[tuple[str, int], float] = {
+    ("Apple M3 Max", 30): 300,  # MacBook Pro, 2023
+    ("Apple M4 Max", 32): 410,  # MacBook Pro, 2024
+    ("Apple M5 Max", 32): 460,  # LPDDR5X-9600 on 384 bits
+}
+
+_TRIES = 6
+_TIME_LIMIT_S = 0.6
+_CUDA_MEMORY_CLOCK_KHZ = 36
+_CUDA_BUS_WIDTH_BITS = 37
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBandwidth:
+    """Bytes per second, and where the figure comes from: `vendor`, `driver` or `measured`."""
+
+    bytes_per_s: float
+    source: str
+
+
+def apple_bandwidth(chip: str, gpu_cores: int | None) -> MemoryBandwidth | None:
+    """The vendor's figure for an Apple chip; None for chips not in the table."""
+    gb_per_s = APPLE_SMALLER_CHIPS.get((chip, gpu_cores or 0), APPLE_CHIPS.get(chip))
+    return MemoryBandwidth(gb_per_s * GB, "vendor") if gb_per_s else None
+
+
+def comes_in_two_sizes(chip: str) -> bool:
+    """True where the number of GPU cores decides about the memory bus."""
+    return any(name == chip for name, _ in APPLE_SMALLER_CHIPS)
+
+
+def cuda_bandwidth() -> MemoryBandwidth | None:
+    """Peak bandwidth of the first CUDA device's memory; None without a driver or a device.
+
+    Twice the memory clock times the bus width, two transfers a clock: NVIDIA's formula for the
+    theoretical bandwidth (developer blog, "How to Implement Performance Metrics in CUDA C/C++").
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0):
+        return None
+    values = []
+    for attribute in (_CUDA_MEMORY_CLOCK_KHZ, _CUDA_BUS_WIDTH_BITS):
+        value = ctypes.c_int()
+        if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device):
+            return None
+        values.append(value.value)
+    bytes_per_s = 2 * values[0] * 1000 * values[1] / 8
+    return MemoryBandwidth(bytes_per_s, "driver") if bytes_per_s else None
+
+
+def measure_read_bandwidth(threads: int, buffer_bytes: int) -> float:
+    """Bytes per second that `threads` threads together read from main memory.
+
+    Each scans its share of one buffer for a byte that is not there (`memchr`), which reads every
+    byte once and writes none, without the interpreter lock. The best of a few passes counts, since
+    other work on the machine can only slow one down. Takes well under a second.
+
+    Args:
+        buffer_bytes: Should be several times the last-level cache.
+    """
+    memchr = ctypes.CDLL(None).memchr
+    memchr.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    memchr.restype = ctypes.c_void_p
+    buffer = bytearray(b"\x01") * buffer_bytes
+    start = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    share = buffer_bytes // threads
+
+    def scan(index: int) -> None:
+        memchr(start + index * share, 0, share)
+
+    best = 0.0
+    deadline_s = time.perf_counter() + _TIME_LIMIT_S
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(_TRIES):
+            started_s = time.perf_counter()
+            list(pool.map(scan, range(threads)))
+            ended_s = time.perf_counter()
+            best = max(best, threads * share / (ended_s - started_s))
+            if ended_s > deadline_s:
+                break
+    return best
+
+
+class BandwidthCache:
+    """Measured figures on disk, by machine. A file that cannot be read or written is no error.
+
+    Args:
+        file: A JSON object: key of the machine → bytes per second.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def get_or_measure(self, key: str, measure: Callable[[], float]) -> float:
+        known = self._read().get(key)
+        return known if known else self.measure_again(key, measure)
+
+    def measure_again(self, key: str, measure: Callable[[], float]) -> float:
+        """Measure now; the best figure of this machine stays, since load only lowers it."""
+        figures = self._read()
+        figures[key] = max(figures.get(key, 0.0), measure())
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._file.with_suffix(".tmp")
+            draft.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+            draft.replace(self._file)
+        except OSError:
+            pass
+        return figures[key]
+
+    def _read(self) -> dict[str, float]:
+        try:
+            values = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(values, dict):
+            return {}
+        return {key: float(value) for key, value in values.items() if _is_figure(value)}
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
