@@ -1,0 +1,1 @@
+"""What `llm-tui` does without its screen: one module for each command."""

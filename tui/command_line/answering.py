@@ -1,0 +1,157 @@
+"""Runs one turn without a screen and writes its events as they come."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from conversation.context_window import HistoryDropped
+from conversation.session import Session
+from conversation.turn import Turn, TurnState
+from documents.reading import read_attachment
+from engines.events import LoadProgress, ModelLoaded, PrefillProgress, TextChunk
+from engines.hardware import read_machine
+from profiles.schema import Profile
+from tui.command_line.answer_writer import AnswerWriter, Ending, JsonWriter, PlainWriter
+from tui.command_line.conversations import conversation_to_continue
+from tui.command_line.failure import INTERRUPTED, Failure
+from tui.command_line.streams import own_streams
+from tui.options import AppOptions
+from tui.paths import AppPaths, app_paths
+from tui.services import Services, open_services
+from tui.terminal import log_to_file
+
+DEFAULT_MAX_TOKENS = 1024
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt and how to answer it; None leaves a setting to the profile."""
+
+    text: str
+    options: AppOptions
+    as_json: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+
+
+def answer(question: Question) -> int:
+    """Answer on standard output.
+
+    Returns:
+        The exit code: 0, or 130 where Ctrl+C cut the answer short.
+
+    Raises:
+        Failure: the turn failed, in words for the user.
+        ProfileError, DocumentError, ConversationError: as they say.
+    """
+    options, paths = question.options, app_paths()
+    attachments = [read_attachment(file) for file in options.files]
+    _start_log(paths.log, options.debug)
+    with (
+        own_streams(paths.log, keep_stderr=options.debug) as streams,
+        _services(options, paths) as services,
+    ):
+        writer = JsonWriter(streams) if question.as_json else PlainWriter(streams)
+        session = Session(
+            services.store,
+            services.pool,
+            _adjusted(services.profile, question),
+            conversation_to_continue(services.store, options),
+            memory_bandwidth_bytes_per_s=read_machine(paths.cache).memory_bandwidth_bytes_per_s,
+        )
+        return _follow(session, session.send(question.text, attachments), writer)
+
+
+def _adjusted(profile: Profile, question: Question) -> Profile:
+    sampling = profile.sampling
+    if question.temperature is not None:
+        sampling = replace(sampling, temperature=question.temperature)
+    if question.seed is not None:
+        sampling = replace(sampling, seed=question.seed)
+    return replace(
+        profile,
+        sampling=sampling,
+        max_tokens=question.max_tokens or profile.max_tokens or DEFAULT_MAX_TOKENS,
+    )
+
+
+@contextmanager
+def _services(options: AppOptions, paths: AppPaths) -> Iterator[Services]:
+    """The app's services; a question outside of any session leaves nothing in the user's store."""
+    with tempfile.TemporaryDirectory(prefix="llm-tui-") as scratch:
+        if not (options.continue_last or options.session_id):
+            paths = replace(paths, data=Path(scratch))
+        services = open_services(options, paths)
+        try:
+            yield services
+        finally:
+            services.close()
+
+
+def _follow(session: Session, turn: Turn, writer: AnswerWriter) -> int:
+    """Write what happens until the turn is over."""
+    with _stopped_by_interrupt(turn):
+        is_over = False
+        while not is_over:
+            is_over = turn.wait(_POLL_S)
+            for load_event in session.drain_load_events():
+                if isinstance(load_event, LoadProgress | ModelLoaded):
+                    writer.loading(load_event)
+            for event in turn.drain():
+                if isinstance(event, PrefillProgress | TextChunk | HistoryDropped):
+                    writer.show(event)
+    writer.finish(_ending(turn))
+    if turn.state is TurnState.FAILED:
+        error = turn.error
+        raise Failure(error.message, error.hint) if error else Failure("The answer failed.")
+    return INTERRUPTED if turn.state is TurnState.CANCELLED else 0
+
+
+def _ending(turn: Turn) -> Ending:
+    if turn.finish_reason is not None:
+        reason = turn.finish_reason.value
+    else:
+        reason = "cancelled" if turn.state is TurnState.CANCELLED else "error"
+    return Ending(reason, turn.stats, turn.error)
+
+
+@contextmanager
+def _stopped_by_interrupt(turn: Turn) -> Iterator[None]:
+    """Ctrl+C stops the turn, which keeps what has come; a second one leaves at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if turn.is_stopping:
+            raise KeyboardInterrupt
+        turn.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if not turn.is_over:
+            turn.stop()
+        signal.signal(signal.SIGINT, before)
+
+
+def _start_log(log_file: Path, debug: bool) -> None:
+    if debug:
+        logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+        return
+    try:
+        log_to_file(log_file)
+    except OSError:
+        logging.getLogger().addHandler(logging.NullHandler())

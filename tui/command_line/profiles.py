@@ -1,0 +1,133 @@
+"""`llm-tui profiles`: which profiles there are, what they say, whether they work here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.command_line.options import debug_option, json_option
+from tui.command_line.printing import print_json, print_table
+from tui.sanitize import one_line
+
+if TYPE_CHECKING:
+    from profiles.errors import ProfileError
+    from profiles.loader import ProfileCatalog
+    from profiles.schema import Profile
+
+
+@click.group()
+def profiles() -> None:
+    """Show and check the profiles."""
+
+
+@profiles.command("list")
+@json_option
+@debug_option
+def list_profiles(as_json: bool) -> None:
+    """List every profile, broken ones included."""
+    catalog = _catalog()
+    if as_json:
+        working = [_as_json(profile) for profile in catalog.profiles.values()]
+        broken = [_broken_as_json(name, [error]) for name, error in catalog.errors.items()]
+        print_json(working + broken)
+        return
+    rows = [
+        (profile.name, _engine(profile), profile.model, profile.draft_model or "", profile.task)
+        for profile in catalog.profiles.values()
+    ]
+    rows += [(name, "broken", "", "", error.message) for name, error in catalog.errors.items()]
+    print_table(("NAME", "ENGINE", "MODEL", "DRAFT", "FOR"), rows)
+
+
+@profiles.command("show")
+@click.argument("name")
+@json_option
+@debug_option
+def show_profile(name: str, as_json: bool) -> None:
+    """Show every setting of the profile NAME."""
+    profile = _catalog().get(name)
+    values = _as_json(profile)
+    if as_json:
+        print_json(values)
+        return
+    sampling = values.pop("sampling")
+    values |= {f"sampling.{key}": value for key, value in sampling.items()}
+    print_table((), [(key, _shown(value)) for key, value in values.items()])
+
+
+@profiles.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option
+@debug_option
+@click.pass_context
+def check_profiles(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
+    """Check that engine, model and draft of every profile are there; 1 if one is broken."""
+    problems = _problems(names)
+    if as_json:
+        print_json(
+            [
+                _broken_as_json(name, errors) if errors else {"name": name, "works": True}
+                for name, errors in problems.items()
+            ]
+        )
+    else:
+        width = max(map(len, problems), default=0)
+        for name, errors in problems.items():
+            for line in [f"broken: {e.message} {e.hint}" for e in errors] or ["works"]:
+                click.echo(f"{name:{width}}  {one_line(line)}")
+    ctx.exit(1 if any(problems.values()) else 0)
+
+
+def _problems(names: tuple[str, ...]) -> dict[str, list[ProfileError]]:
+    """The errors of each named profile (of every one where no name is given)."""
+    from profiles.checking import check_profile
+
+    catalog = _catalog()
+    problems: dict[str, list[ProfileError]] = {}
+    for name in names or [*catalog.profiles, *catalog.errors]:
+        broken = catalog.errors.get(name)
+        problems[name] = [broken] if broken else check_profile(catalog.get(name))
+    return problems
+
+
+def _catalog() -> ProfileCatalog:
+    from profiles.loader import load_profiles
+    from tui.paths import app_paths
+
+    return load_profiles(app_paths().profiles)
+
+
+def _engine(profile: Profile) -> str:
+    """The engine that would run the profile here."""
+    from engines.errors import EngineError
+    from profiles.resolve import load_request
+
+    try:
+        return load_request(profile).engine
+    except EngineError:
+        return f"{profile.engine} (missing)"
+
+
+def _as_json(profile: Profile) -> dict[str, Any]:
+    return asdict(profile) | {"engine_here": _engine(profile)}
+
+
+def _broken_as_json(name: str, errors: list[ProfileError]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "works": False,
+        "errors": [
+            {"file": error.file, "key": error.key, "message": error.message, "hint": error.hint}
+            for error in errors
+        ],
+    }
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "—"
+    return str(value) if value != "" else "—"
