@@ -1,0 +1,57 @@
+"""Reads a prompt in chunks short enough that cancelling is prompt on a slow machine too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+from engines.base import Cancelled
+from engines.events import FinishReason, PrefillProgress
+from engines.generation import GenerationRun
+from engines.llama_cpp.context import CHUNK_TOKENS
+from engines.llama_cpp.kv_cache import SequenceCache
+from engines.llama_cpp.speculative import Drafter
+
+CHUNK_S = 0.4
+_FIRST_TOKENS = 128
+_STEP_TOKENS = 32
+
+
+class ChunkLength:
+    """Tokens per chunk: as many as take about `CHUNK_S`, by the speed of the last chunk."""
+
+    def __init__(self) -> None:
+        self.tokens = _FIRST_TOKENS
+
+    def record(self, tokens: int, elapsed_s: float) -> None:
+        """A chunk of `tokens` took `elapsed_s`."""
+        fitting = round(tokens * CHUNK_S / elapsed_s) if elapsed_s > 0 else CHUNK_TOKENS
+        steps = min(fitting, 4 * self.tokens, CHUNK_TOKENS) // _STEP_TOKENS
+        self.tokens = max(1, steps) * _STEP_TOKENS
+
+
+def prefill(
+    run: GenerationRun,
+    cache: SequenceCache,
+    drafter: Drafter | None,
+    length: ChunkLength,
+    cancelled: Cancelled,
+) -> Generator[PrefillProgress, None, FinishReason | None]:
+    """Read what `cache` lacks of the prompt; returns a reason only where it was cancelled.
+
+    The draft model reads along while drafting pays, so that the answer does not wait for it.
+    """
+    prompt_ids = list(run.token_ids)
+    while (start := len(cache.token_ids)) < len(prompt_ids):
+        if cancelled():
+            return FinishReason.CANCELLED
+        started_s = time.perf_counter()
+        end = min(start + length.tokens, len(prompt_ids))
+        cache.decode(prompt_ids[start:end], 1 if end == len(prompt_ids) else 0)
+        cache.context.wait()
+        if drafter is not None and drafter.depth.next_depth() > 0:
+            drafter.follow(prompt_ids[:end], cancelled)
+        if end - start == length.tokens:
+            length.record(end - start, time.perf_counter() - started_s)
+        yield run.prefill_progress(end)
+    return FinishReason.CANCELLED if cancelled() else None
