@@ -3,6 +3,7 @@
 # make check  what CI runs: format, lint, types, import rules, tests
 # make bench  measure and rewrite BENCHMARKS.md
 # make snapshots  retake the README's picture from the real app
+# make cuda   replace MLX's CPU build by its CUDA build (Linux with an NVIDIA GPU)
 # make clean  remove what the targets above made
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check lint bench snapshots clean
+.PHONY: run test check lint bench snapshots cuda clean
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED)
@@ -34,6 +35,12 @@ bench: $(INSTALLED_DEV)
 
 snapshots: $(INSTALLED_DEV)
 	$(BIN)/pytest tests/tui --snapshot-update
+
+# Both builds bring the same library file, so the one that stays is installed last.
+cuda: $(INSTALLED)
+	$(PIP) install --constraint constraints.txt --editable '.[cuda]'
+	$(PIP) uninstall --yes mlx-cpu
+	$(PIP) install --force-reinstall --no-deps mlx-cuda-12==$$($(BIN)/python -c 'from importlib.metadata import version; print(version("mlx"))')
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
