@@ -8,6 +8,8 @@ turn, divided by lines of `ANSWER_SEPARATOR`.
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
 import threading
 import time
@@ -26,6 +28,7 @@ DEFAULT_ANSWER = "This is the scripted engine. Give it a text with `--script FIL
 PREFILL_CHUNK_TOKENS = 256
 KV_BYTES_PER_TOKEN = 1024
 CONTEXT_WINDOW_TOKENS = 32_768
+TIMES_VARIABLE = "LLM_TUI_SCRIPT_TIMES"
 
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
@@ -67,6 +70,9 @@ class ScriptedEngine:
 
     `script` (path of the text), `rate` (tokens per second; 0 is unlimited), `prefill_rate` (the
     same for the prompt), and `fail_after` (raise `GenerationError` after so many tokens).
+
+    Where the environment names a file in `LLM_TUI_SCRIPT_TIMES`, every answer adds a JSON line to
+    it: how many tokens it had, and when the first and the last one were there.
 
     Args:
         answers: Texts to stream in turn; used when no script is given.
@@ -169,7 +175,8 @@ class ScriptedEngine:
         answer = self._answers[self._next_answer % len(self._answers)]
         self._next_answer += 1
         pace = _Pace(self._rate_tps)
-        for count, piece in enumerate(_TOKEN.findall(answer)):
+        times_s: list[float] = []
+        for count, piece in enumerate(split_tokens(answer)):
             if count >= limit:
                 return FinishReason.LENGTH
             self._hold(cancelled)
@@ -178,10 +185,12 @@ class ScriptedEngine:
                 return FinishReason.CANCELLED
             if count == self._fail_after:
                 raise GenerationError("The script ends in an error here.", "Send it again.")
+            times_s.append(time.monotonic())
             yield from run.add_token(self._token_id(piece), piece.encode())
             run.cached_end = len(run.token_ids)
             if run.stopped:
                 break
+        _note_times(times_s)
         return FinishReason.STOP
 
     def _hold(self, cancelled: Cancelled) -> None:
@@ -189,7 +198,7 @@ class ScriptedEngine:
             self._gate.wait(cancelled)
 
     def _tokenize(self, text: str) -> list[int]:
-        return [self._token_id(piece) for piece in _TOKEN.findall(text)]
+        return [self._token_id(piece) for piece in split_tokens(text)]
 
     def _token_id(self, piece: str) -> int:
         return self._vocabulary.setdefault(piece, len(self._vocabulary))
@@ -215,6 +224,18 @@ class _Pace:
         due_s = self._started_s + self._tokens / self._rate_tps
         while (left_s := due_s - time.perf_counter()) > 0 and not cancelled():
             time.sleep(min(left_s, 0.02))
+
+
+def split_tokens(text: str) -> list[str]:
+    """The pieces of `text` that count as its tokens."""
+    return _TOKEN.findall(text)
+
+
+def _note_times(times_s: list[float]) -> None:
+    if times_s and (path := os.environ.get(TIMES_VARIABLE)):
+        line = {"tokens": len(times_s), "first_token_s": times_s[0], "last_token_s": times_s[-1]}
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _read_script(path: Path) -> list[str]:

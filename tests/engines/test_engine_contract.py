@@ -188,7 +188,7 @@ def test_cancelled_decode_keeps_the_text_and_the_cache(loaded: Loaded) -> None:
 
 
 def test_cancelled_prefill_keeps_what_is_done(loaded: Loaded) -> None:
-    long_text = " ".join(f"word{n}" for n in range(900))
+    long_text = " ".join(f"word{n}" for n in range(180))
     prefilled: list[PrefillProgress] = []
     finished = None
     for event in loaded.engine.generate(

@@ -1,0 +1,95 @@
+"""Prefill in chunks, and plain decode with one step always in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+
+from engines.mlx.kv_cache import KVCache
+from engines.mlx.sampling import PENALTY_WINDOW_TOKENS, Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token; `drafted` if the draft model proposed it."""
+
+    id: int
+    drafted: bool = False
+
+
+def prefill(
+    network: Any, cache: KVCache, token_ids: Sequence[int], chunk_tokens: int
+) -> Iterator[int]:
+    """Feed `token_ids` beyond what the cache holds, which must be a prefix of them.
+
+    Yields the number of tokens held after each chunk. Whoever stops iterating keeps what is done.
+    """
+    while (done := len(cache.token_ids)) < len(token_ids):
+        chunk = list(token_ids[done : done + chunk_tokens])
+        network(mx.array(chunk)[None], cache=cache.layers)
+        mx.eval([layer.state for layer in cache.layers])
+        cache.token_ids.extend(chunk)
+        yield len(cache.token_ids)
+
+
+def as_ids(tokens: mx.array) -> list[int]:
+    """Wait for the tokens and return them."""
+    ids: Any = tokens.tolist()
+    return [int(token_id) for token_id in ids]
+
+
+class Decoder:
+    """Decodes on from a cache that holds all of the prompt but its last token.
+
+    `cache.token_ids` is true at every yield: it holds the tokens yielded so far, the last one
+    possibly left out.
+    """
+
+    drafted_tokens = 0
+
+    def __init__(self, network: Any, cache: KVCache, sampler: Sampler) -> None:
+        self.cache = cache
+        self._network = network
+        self._sampler = sampler
+        self._position = 0
+        self._history: mx.array | None = None
+
+    def run(self, last_prompt_id: int) -> Iterator[Token]:
+        """Generated tokens without end; the caller stops."""
+        token = self._start(last_prompt_id)
+        while True:
+            following = self._launch(token)
+            (token_id,) = as_ids(token)
+            self.cache.token_ids.append(token_id)
+            yield Token(token_id)
+            token = following
+
+    def _start(self, last_prompt_id: int) -> mx.array:
+        self.cache.token_ids.append(last_prompt_id)
+        self._remember(mx.array(self.cache.token_ids[-PENALTY_WINDOW_TOKENS:]))
+        token = self._feed(mx.array([last_prompt_id]))
+        self._position = 1
+        mx.async_eval(token)  # type: ignore[no-untyped-call]
+        return token
+
+    def _launch(self, token: mx.array) -> mx.array:
+        """Feed a token that need not be known yet; returns the one after it, unevaluated."""
+        following = self._feed(self._remember(token))
+        self._position += 1
+        mx.async_eval(following)  # type: ignore[no-untyped-call]
+        return following
+
+    def _feed(self, tokens: mx.array) -> mx.array:
+        """Token ids sampled after each of `tokens`; shape: that of `tokens`."""
+        logits = self._network(tokens[None], cache=self.cache.layers)[0]
+        return self._sampler.sample(logits, self._position, self._history)
+
+    def _remember(self, tokens: mx.array) -> mx.array:
+        """Add tokens that are about to be fed to what the penalties look at."""
+        if self._sampler.needs_history:
+            earlier = self._history
+            self._history = tokens if earlier is None else mx.concatenate([earlier, tokens])
+        return tokens
