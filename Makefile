@@ -35,6 +35,7 @@ bench: $(INSTALLED_DEV)
 
 snapshots: $(INSTALLED_DEV)
 	$(BIN)/pytest tests/tui --snapshot-update
+	$(BIN)/python -m tests.snapshots.readme_picture
 
 # Both builds bring the same library file, so the one that stays is installed last.
 cuda: $(INSTALLED)
