@@ -1,0 +1,1 @@
+"""Documents given along with a conversation."""

@@ -1,0 +1,55 @@
+"""Where the app keeps its files on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+APP_NAME = "llm-tui"
+DATABASE_NAME = "llm-tui.db"
+
+
+@dataclass(frozen=True, slots=True)
+class AppPaths:
+    """The platform's folders for this app.
+
+    Args:
+        config: `config.toml` and `profiles/`.
+        data: The database.
+        cache: Parked KV caches.
+        state: Log and prompt history.
+    """
+
+    config: Path
+    data: Path
+    cache: Path
+    state: Path
+
+    @property
+    def profiles(self) -> Path:
+        return self.config / "profiles"
+
+    @property
+    def database(self) -> Path:
+        return self.data / DATABASE_NAME
+
+    @property
+    def log(self) -> Path:
+        return self.state / "llm-tui.log"
+
+    @property
+    def history(self) -> Path:
+        return self.state / "history"
+
+
+def app_paths() -> AppPaths:
+    """The folders platformdirs names; none of them is created here."""
+    from platformdirs import PlatformDirs
+
+    folders = PlatformDirs(APP_NAME, appauthor=False)
+    return AppPaths(
+        config=folders.user_config_path,
+        data=folders.user_data_path,
+        cache=folders.user_cache_path,
+        state=folders.user_state_path,
+    )

@@ -1,0 +1,1 @@
+"""Widgets: they draw, post messages, and know neither screens nor the app nor an engine."""
