@@ -1,1 +1,1 @@
-"""What the assistant may do with code: take it out of an answer and put it into the workspace."""
+"""What the assistant may do with code: for now, write it to new files of the workspace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 from coding.errors import CodingError, PermissionDenied
@@ -34,18 +35,22 @@ class Workspace:
     def save_new(self, name: str, text: str) -> Path:
         """Write a file that does not exist yet and return its path.
 
+        Where `name` is taken, the first free one of `name-2`, `name-3`, … is used.
+
         Raises:
             PermissionDenied: see `resolve`.
-            CodingError: the file exists already, or cannot be written.
+            CodingError: the file cannot be written.
         """
         path = self.resolve(name)
+        names = (path if n == 1 else path.with_stem(f"{path.stem}-{n}") for n in count(1))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
+            for free in names:
+                if not free.exists() and not free.is_symlink():
+                    with free.open("x", encoding="utf-8") as file:
+                        file.write(text)
+                    return free
         except OSError as error:
-            if path.exists():
-                raise CodingError(f"{name} exists already.", "Choose another name.") from error
             reason = error.strerror or str(error)
             raise CodingError(f"{name} cannot be written: {reason}.", "Choose another.") from error
-        return path
+        raise AssertionError("there is always a next number")

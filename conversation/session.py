@@ -56,7 +56,8 @@ class Session:
         store: Where it is kept; a new conversation appears there with its first message.
         conversation_id: The conversation to go on with; None begins a new one.
         tools: Tools to offer to the model.
-        memory_bandwidth_bytes_per_s: Of this machine, for the bandwidth ceiling; None if unknown.
+        memory_bandwidth_bytes_per_s: Of this machine, for the bandwidth ceiling; None while it is
+            unknown. May be set later, for the turns after that.
 
     Raises:
         ConversationNotFound: there is no conversation of that id.
@@ -79,7 +80,7 @@ class Session:
         self._store = store
         self._pool = pool
         self._tools = tuple(tools)
-        self._bandwidth_bytes_per_s = memory_bandwidth_bytes_per_s
+        self.memory_bandwidth_bytes_per_s = memory_bandwidth_bytes_per_s
         self._traces: dict[TraceKey, TokenIds] = {}
         self._waiting: deque[TurnRun] = deque()
         self._running: TurnRun | None = None
@@ -206,7 +207,7 @@ class Session:
             on_text=self._save_text,
             on_end=self._turn_ended,
             tools=self._tools,
-            memory_bandwidth_bytes_per_s=self._bandwidth_bytes_per_s,
+            memory_bandwidth_bytes_per_s=self.memory_bandwidth_bytes_per_s,
         )
 
     def _start_next(self) -> None:

@@ -40,10 +40,14 @@ class EnginePool:
             thread = self._threads.get(request)
             if thread is not None and thread.state in (EngineState.LOADING, EngineState.READY):
                 return thread
-            if thread is not None:
-                thread.close()
-            self._make_room()
-            thread = EngineThread(lambda: self._create(request), request, sink)
+            leaving = self._make_room()
+
+            def create() -> Engine:
+                for idle in leaving:  # here, not on the caller's thread, which may be painting
+                    idle.close()
+                return self._create(request)
+
+            thread = EngineThread(create, request, sink)
             self._threads[request] = thread
             return thread
 
@@ -57,7 +61,9 @@ class EnginePool:
         self._threads.clear()
         return all(ended)
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> list[EngineThread]:
+        """Take out what must be closed before another model is loaded, idle longest first."""
+        leaving: list[EngineThread] = []
         idle = sorted(
             (thread for thread in self._threads.values() if not thread.is_busy),
             key=lambda thread: thread.last_used_s,
@@ -65,5 +71,5 @@ class EnginePool:
         for thread in idle:
             if self.memory_bytes <= self.memory_budget_bytes:
                 break
-            thread.close()
-            del self._threads[thread.load_request]
+            leaving.append(self._threads.pop(thread.load_request))
+        return leaving

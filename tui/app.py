@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -19,6 +19,7 @@ from tui.prompt_history import PromptHistory
 from tui.screens.chat import ChatScreen
 from tui.terminal import log_to_file, terminal_for_textual
 from tui.themes import DARK, THEMES
+from tui.type_ahead import TypeAheadApp
 
 if TYPE_CHECKING:
     from conversation.message import AttachmentPart
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from tui.services import Services
 
 READ_BANDWIDTH_AFTER_S = 3.0
-"""It may be measured, which is not for the moments when everything starts."""
+"""It may be measured, which is not for the moments when everything starts or answers."""
 
 
-class LlmTuiApp(App[None]):
+class LlmTuiApp(TypeAheadApp):
     """Paints first, then opens profiles, store and model.
 
     Args:
@@ -169,7 +170,13 @@ class LlmTuiApp(App[None]):
             return
         for notice in (*services.notices, *services.store.drain_notices()):
             self.chat.pane.notice(notice, severity="warning")
-        self.set_timer(READ_BANDWIDTH_AFTER_S, services.read_bandwidth)
+        self.set_timer(READ_BANDWIDTH_AFTER_S, self._read_bandwidth)
+
+    def _read_bandwidth(self) -> None:
+        if self.chat.pane.is_busy:
+            self.set_timer(READ_BANDWIDTH_AFTER_S, self._read_bandwidth)
+        elif self.services is not None:
+            self.services.read_bandwidth()
 
     def _attachments(self) -> tuple[AttachmentPart, ...]:
         from documents.reading import read_attachment

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from conversation.turn import Turn
     from profiles.schema import Profile
     from tui.bridge import Bridge
+    from tui.markdown.blocks import CodeBlock
     from tui.profile_switch import ProfileSwitch
     from tui.services import Services
     from tui.session_presenter import SessionPresenter
@@ -130,6 +131,9 @@ class ChatPane(Vertical):
             self.say("Queued: it is sent as soon as the app is ready")
             return
         self._history.add(text)
+        if self._services is not None:
+            bandwidth_bytes_per_s = self._services.memory_bandwidth_bytes_per_s
+            self.session.memory_bandwidth_bytes_per_s = bandwidth_bytes_per_s
         self.remove_class("-empty")
         if self._editing is not None:
             turn = self.session.edit(self._editing, text)
@@ -218,6 +222,10 @@ class ChatPane(Vertical):
         from tui.clipboard import copy_text
 
         self.say(f"{label}: {copy_text(self.app, text, os.environ)}")
+
+    def code_blocks(self) -> list[CodeBlock]:
+        """The code blocks in view, in order."""
+        return self.query_one(TranscriptView).code_blocks()
 
     def show_welcome(self) -> None:
         """Bring the empty state up to date."""

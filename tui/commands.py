@@ -28,6 +28,9 @@ def system_commands(app: LlmTuiApp) -> Iterator[SystemCommand]:
     yield SystemCommand(
         "Export", "Write this conversation to a Markdown file here", partial(export, app)
     )
+    yield SystemCommand(
+        "Save code block", "Write the last code block to a new file here", partial(save_code, app)
+    )
     yield SystemCommand("Models", "What runs now, and how to run another", partial(models, app))
     yield from _profiles(app)
     yield SystemCommand("Theme", "Change the colors", app.action_change_theme)
@@ -81,7 +84,8 @@ def models(app: LlmTuiApp) -> None:
 
 
 def export(app: LlmTuiApp) -> None:
-    """Write the branch in view to a Markdown file in the working folder."""
+    """Write the branch in view to a new Markdown file in the working folder."""
+    from coding.file_names import document_file_name
     from conversation.errors import ConversationError
     from conversation.export import to_markdown
 
@@ -91,16 +95,30 @@ def export(app: LlmTuiApp) -> None:
         return
     try:
         text = to_markdown(services.store.load(pane.session.conversation_id))
-        path = _free_path(pane.session.title)
-        path.write_text(text, encoding="utf-8")
-    except (ConversationError, OSError) as error:
-        pane.notice(f"The conversation was not exported: {error}", severity="error")
+    except ConversationError as error:
+        pane.complain(error.message, error.hint)
+        return
+    _save(app, document_file_name(pane.session.title), text)
+
+
+def save_code(app: LlmTuiApp) -> None:
+    """Write the last code block in view to a new file in the working folder."""
+    from coding.file_names import code_file_name
+
+    blocks = app.chat.pane.code_blocks()
+    if not blocks:
+        app.chat.pane.say("There is no code block yet")
+        return
+    _save(app, code_file_name(blocks[-1].language, blocks[-1].code), blocks[-1].code)
+
+
+def _save(app: LlmTuiApp, name: str, text: str) -> None:
+    from coding.errors import CodingError
+    from coding.workspace import Workspace
+
+    try:
+        path = Workspace(Path.cwd()).save_new(name, text)
+    except CodingError as error:
+        app.chat.pane.complain(error.message, error.hint)
     else:
-        pane.say(f"Written to {path}")
-
-
-def _free_path(title: str) -> Path:
-    words = "".join(c if c.isalnum() else " " for c in title.lower()).split()
-    stem = "-".join(words[:8]) or "conversation"
-    names = (f"{stem}.md", *(f"{stem}-{number}.md" for number in range(2, 1000)))
-    return next(path for name in names if not (path := Path.cwd() / name).exists())
+        app.chat.pane.say(f"Written to {path}")

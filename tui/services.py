@@ -49,7 +49,12 @@ class Services:
         return profile.title if profile else name
 
     def read_bandwidth(self) -> None:
-        """Find this machine's memory bandwidth, on a thread of its own: it may be measured."""
+        """Find this machine's memory bandwidth, on a thread of its own: it may be measured.
+
+        The scripted engine reads no weights, so nothing is to be known for it.
+        """
+        if self.profile.engine == "scripted":
+            return
 
         def read() -> None:
             from engines.hardware import read_machine

@@ -157,12 +157,12 @@ def _cut(text: str, width: int) -> str:
 
 def _segments(figures: Figures) -> list[Segment]:
     return [
-        Segment(0, _identity(figures), preferred=-2),
-        Segment(2, _ttft(figures)),
-        Segment(1, _speed(figures), preferred=-2 if figures.bandwidth_ceiling_tps else -1),
+        Segment(3, _identity(figures), preferred=-3),
+        Segment(1, _ttft(figures)),
+        Segment(0, _speed(figures), preferred=-2 if figures.bandwidth_ceiling_tps else -1),
         Segment(6, _one("effective ", rate_text(figures.effective_tps), short="eff ")),
         Segment(4, _kv_cache(figures)),
-        Segment(3, _context(figures)),
+        Segment(2, _context(figures)),
         Segment(5, _draft(figures)),
         Segment(7, _memory(figures)),
     ]
@@ -172,14 +172,11 @@ def _identity(figures: Figures) -> tuple[Form, ...]:
     title: tuple[Part, ...] = ((_cut(figures.profile, 24), STRONG),)
     if figures.next_profile:
         title += ((f" → {_cut(figures.next_profile, 24)}", "$text-warning"),)
-    details = [part for part in (figures.engine, figures.quantization) if part]
+    runs_on = " ".join(part for part in (figures.engine, figures.quantization) if part)
     names = (DEMO_LABEL, "demo model") if figures.is_demo else (figures.model,)
-    forms: list[Form] = []
-    for shown in range(len(details), 0, -1):
-        words = " · ".join([names[0], *details[:shown]])
-        forms.append((*title, (f" · {words}", LABEL)))
-    forms += [(*title, (f" · {name}", LABEL)) for name in names if name]
-    return (*forms, title)
+    texts = [f"{name} · {runs_on}" for name in names if name and runs_on]
+    texts += [name for name in names[-1:] if name]
+    return (*((*title, (f" · {text}", LABEL)) for text in texts), title)
 
 
 def _ttft(figures: Figures) -> tuple[Form, ...]:

@@ -19,26 +19,30 @@ STDOUT, STDERR = 1, 2
 def terminal_for_textual(log_file: Path) -> Iterator[None]:
     """Send fds 1 and 2 to `log_file`; Textual's driver keeps the terminal.
 
-    The driver draws on `sys.__stderr__` and asks `sys.__stdout__` for the size. On the way out
-    everything is as it was, so that errors print normally.
+    The driver draws on `sys.__stderr__` and asks `sys.__stdout__` for the size: both lead to the
+    terminal, also where one of them was redirected. On the way out everything is as it was, so
+    that errors print normally.
     """
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     log_fd = _open_log(log_file)
     try:
         with ExitStack() as streams:
-            streams.enter_context(_moved(STDOUT, "__stdout__", log_fd))
-            streams.enter_context(_moved(STDERR, "__stderr__", log_fd))
+            only_stdout = os.isatty(STDOUT) and not os.isatty(STDERR)
+            terminal_fd = os.dup(STDOUT if only_stdout else STDERR)
+            streams.callback(os.close, terminal_fd)
+            streams.enter_context(_moved(STDOUT, "__stdout__", terminal_fd, log_fd))
+            streams.enter_context(_moved(STDERR, "__stderr__", terminal_fd, log_fd))
             yield
     finally:
         os.close(log_fd)
 
 
 @contextmanager
-def _moved(descriptor: int, name: str, log_fd: int) -> Iterator[None]:
-    """Give `sys`'s stream of that name a descriptor of its own, and the old one to the log."""
+def _moved(descriptor: int, name: str, terminal_fd: int, log_fd: int) -> Iterator[None]:
+    """Lead `sys`'s stream of that name to the terminal, and its descriptor to the log."""
     original = getattr(sys, name)
     original.flush()
-    terminal_fd = os.dup(descriptor)
+    original_fd = os.dup(descriptor)
     own = os.fdopen(os.dup(terminal_fd), "w", encoding="utf-8", errors="replace")
     os.dup2(log_fd, descriptor)
     setattr(sys, name, own)
@@ -47,8 +51,8 @@ def _moved(descriptor: int, name: str, log_fd: int) -> Iterator[None]:
     finally:
         original.flush()
         setattr(sys, name, original)
-        os.dup2(terminal_fd, descriptor)
-        os.close(terminal_fd)
+        os.dup2(original_fd, descriptor)
+        os.close(original_fd)
         _close(own)
 
 

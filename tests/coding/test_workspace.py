@@ -16,10 +16,12 @@ def test_a_new_file_is_written_with_its_folders(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("mine")
-    with pytest.raises(CodingError, match="exists already") as error:
-        Workspace(tmp_path).save_new("a.py", "theirs")
-    assert error.value.hint
+    (tmp_path / "a-2.py").symlink_to(tmp_path / "nowhere")
+    path = Workspace(tmp_path).save_new("a.py", "theirs")
+    assert path == tmp_path / "a-3.py"
+    assert path.read_text() == "theirs"
     assert (tmp_path / "a.py").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("name", ["../a.py", "/etc/a.py", "x/../../a.py", ".", "~/a.py"])

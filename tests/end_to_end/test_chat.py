@@ -125,3 +125,12 @@ def test_the_stats_bar_never_cuts_a_word(launch: Launch, columns: int, rows: int
     assert identity
     assert len(figures) >= 3
     assert [figure for figure in figures if not FIGURE.fullmatch(figure)] == []
+
+
+def test_what_is_typed_before_the_app_is_there_is_not_lost(launch: Launch) -> None:
+    program = launch(script="The answer.")
+    program.type("an early question")
+    program.press("enter")
+    program.wait_for("The answer.")
+
+    assert "an early question" in program.screen.text

@@ -53,7 +53,7 @@ EVERY = (
 
 def test_shows_everything_where_there_is_room() -> None:
     assert stats_line(FULL, 250).plain == (
-        "Chat · Qwen3-8B · mlx · 4-bit │ TTFT 420 ms │ 53.1 tok/s · 41 % of 130"
+        "Chat · Qwen3-8B · mlx 4-bit │ TTFT 420 ms │ 53.1 tok/s · 41 % of 130"
         " │ effective 48.0 │ KV 12 MB of 24 MB f16 │ context 312/4,096"
         " │ draft 72 % accepted · gain 1.80x │ memory 320 MB · model 4.7 GB"
     )

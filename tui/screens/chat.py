@@ -12,6 +12,7 @@ from tui.bindings import CHAT_BINDINGS, PROFILE_KEYS
 from tui.chat_pane import ChatPane
 from tui.lean_screen import LeanScreen
 from tui.prompt_history import PromptHistory
+from tui.type_ahead import TypeAheadApp
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.prompt_input import PromptInput
 
@@ -40,6 +41,9 @@ class ChatScreen(LeanScreen[None]):
     def on_mount(self) -> None:
         self.query_one(PromptInput).focus()
         self._show_keys()
+
+    def on_descendant_focus(self) -> None:
+        self.app.post_message(TypeAheadApp.FirstFocus())
 
     def on_chat_pane_changed(self) -> None:
         self._show_keys()
