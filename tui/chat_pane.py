@@ -131,6 +131,7 @@ class ChatPane(Vertical):
             self.say("Queued: it is sent as soon as the app is ready")
             return
         self._history.add(text)
+        self.query_one(ActivityLine).clear_notice()
         if self._services is not None:
             bandwidth_bytes_per_s = self._services.memory_bandwidth_bytes_per_s
             self.session.memory_bandwidth_bytes_per_s = bandwidth_bytes_per_s

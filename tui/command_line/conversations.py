@@ -50,14 +50,14 @@ def find_conversation(store: Store, prefix: str) -> ConversationSummary:
 def conversation_to_continue(store: Store, options: AppOptions) -> str | None:
     """The id that `--session` or `--continue` means; None for a new conversation.
 
+    `--continue` begins a new one where there is none yet.
+
     Raises:
-        ConversationNotFound: there is nothing to go on with.
+        ConversationNotFound: there is no such session.
     """
     if options.session_id is not None:
         return find_conversation(store, options.session_id).id
     if not options.continue_last:
         return None
     conversations = store.list_conversations()
-    if not conversations:
-        raise ConversationNotFound("There is no session to continue.", "Leave --continue out.")
-    return conversations[0].id
+    return conversations[0].id if conversations else None
