@@ -89,6 +89,11 @@ def test_a_session_goes_on_where_it_ended(run: Run, ask_scripted: Run) -> None:
     assert markdown.index("One") < markdown.index("Two")
 
 
+def test_continue_begins_a_session_where_there_is_none(run: Run, ask_scripted: Run) -> None:
+    assert ask_scripted("--continue", "One").exit_code == 0
+    assert user_text_of(run) == "One"
+
+
 def test_a_question_outside_of_a_session_is_not_kept(run: Run, ask_scripted: Run) -> None:
     assert ask_scripted("A secret").exit_code == 0
     assert json.loads(run("sessions", "list", "--json").stdout) == []
@@ -135,7 +140,7 @@ def test_a_wrong_use_is_told_with_2(run: Run, arguments: tuple[str, ...]) -> Non
 
 
 def test_an_unknown_profile_or_session_is_told_with_1(run: Run) -> None:
-    for arguments in (("--profile", "nope"), ("--session", "nope"), ("--continue",)):
+    for arguments in (("--profile", "nope"), ("--session", "nope")):
         result = run("ask", *arguments, "Hello")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("llm-tui: ")
