@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engines.errors import ChatTemplateError
 from engines.text_stream import TagPair
-from engines.types import ChatMessage, ToolSpec
+from engines.types import ChatMessage, Role, ToolSpec
 
 PLAIN_TEMPLATE = """\
 {%- for message in messages -%}
@@ -30,6 +31,11 @@ REASONING_TAGS: tuple[TagPair, ...] = (
     ("[THINK]", "[/THINK]"),
 )
 TOOL_CALL_TAGS: tuple[TagPair, ...] = (("<tool_call>", "</tool_call>"),)
+
+_CONTROL_TOKEN = re.compile(
+    r"<[|\uff5c][^<>\n]{1,40}[|\uff5c]>|</?(?:start|end)_of_\w{1,20}>|\[/?[A-Z_]{3,20}\]|</?s>"
+)
+_WORD_JOINER = "\u2060"
 
 
 class ChatTemplate:
@@ -78,7 +84,7 @@ class ChatTemplate:
         options: dict[str, Any] = {} if reasoning is None else {"enable_thinking": reasoning}
         try:
             text: str = self._template.render(
-                messages=[_message_fields(message) for message in messages],
+                messages=[self._fields(message) for message in messages],
                 tools=[_tool_fields(tool) for tool in tools] or None,
                 add_generation_prompt=True,
                 bos_token=self.bos_token,
@@ -103,6 +109,22 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _strftime_now
         return environment.from_string(self.source)
+
+    @cached_property
+    def _control_tokens(self) -> re.Pattern[str]:
+        """What ends or begins a turn: a text that contains it could speak for somebody else."""
+        tokens = set(_CONTROL_TOKEN.findall(self.source)) | {self.bos_token, self.eos_token}
+        found = sorted(filter(None, tokens), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, found)) or r"(?!)")
+
+    def _fields(self, message: ChatMessage) -> dict[str, Any]:
+        """The message for the template; control tokens in texts from outside are taken apart."""
+        fields = _message_fields(message)
+        if message.role is not Role.SYSTEM:
+            fields["content"] = self._control_tokens.sub(
+                lambda found: found[0][0] + _WORD_JOINER + found[0][1:], message.content
+            )
+        return fields
 
     def _declared(self, candidates: Sequence[TagPair]) -> TagPair | None:
         return next((tags for tags in candidates if tags[1] in self.source), None)
