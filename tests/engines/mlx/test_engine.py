@@ -63,7 +63,7 @@ def demo() -> Iterator[MLXEngine]:
 def test_the_embedded_model_is_described_honestly(engine: MLXEngine) -> None:
     info = load(engine)
     assert (info.name, info.quantization, info.kv_type) == (
-        "llm-tui-demo-target",
+        "llm-tui demo (tiny)",
         "Q8_0→f32",
         "f32",
     )
@@ -135,10 +135,10 @@ def test_a_window_beyond_the_memory_is_refused_before_anything_is_read(
 
 
 def test_a_smaller_window_is_kept_to(engine: MLXEngine) -> None:
-    assert load(engine, context_window_tokens=64).context_window_tokens == 64
+    assert load(engine, context_window_tokens=40).context_window_tokens == 40
     finished = finish(run(engine, max_tokens=None))
     assert finished.reason is FinishReason.LENGTH
-    assert len(finished.token_ids) == 64
+    assert len(finished.token_ids) == 40
 
 
 def test_loading_can_be_cancelled(engine: MLXEngine) -> None:
@@ -159,7 +159,7 @@ def test_a_draft_of_another_vocabulary_is_left_out_with_the_reason(
 
 def test_drafts_and_stops_go_together(engine: MLXEngine, demo: MLXEngine) -> None:
     info = load(engine, draft_model="demo:draft")
-    assert info.draft_name == "llm-tui-demo-draft"
+    assert info.draft_name == "llm-tui demo draft (tiny)"
     assert info.draft_refused == ""
     whole = text(run(demo, max_tokens=60))
     for start in (3, len(whole) // 2, len(whole) - 8):

@@ -1,0 +1,1 @@
+"""How the embedded demonstration models were made; see README.md. Not part of the wheel."""

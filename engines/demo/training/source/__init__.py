@@ -1,0 +1,1 @@
+"""Reads permissively licensed Python sources into training text and function descriptions."""
