@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from engines.errors import ExplainedError
 
-class CodingError(Exception):
-    """A failure in words for the user: `message` says what is wrong, `hint` what to do next."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class CodingError(ExplainedError):
+    """A failure of a tool or a file."""
 
 
 class PermissionDenied(CodingError):

@@ -9,19 +9,11 @@ ConversationError
 
 from __future__ import annotations
 
+from engines.errors import ExplainedError
 
-class ConversationError(Exception):
-    """A failure in words for the user.
 
-    Args:
-        message: One sentence saying what is wrong.
-        hint: One sentence saying what to do next; may be empty.
-    """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class ConversationError(ExplainedError):
+    """A failure of a conversation or of the store."""
 
 
 class StoreError(ConversationError):

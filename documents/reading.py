@@ -5,22 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from conversation.message import AttachmentPart
+from engines.errors import ExplainedError
 
 LIMIT_BYTES = 2_000_000
 
 
-class DocumentError(Exception):
-    """A file that cannot be attached, in words for the user.
-
-    Args:
-        message: One sentence saying what is wrong.
-        hint: One sentence saying what to do next.
-    """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class DocumentError(ExplainedError):
+    """A file that cannot be attached."""
 
 
 def read_attachment(path: Path, limit_bytes: int = LIMIT_BYTES) -> AttachmentPart:

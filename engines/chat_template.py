@@ -96,7 +96,7 @@ class ChatTemplate:
             raise
         except Exception as error:  # a template is the model's code and may raise anything
             raise ChatTemplateError(
-                f"The model's chat template failed: {_one_line(error)}",
+                f"The model's chat template failed: {_one_line(error)}.",
                 "Use another model, or a build of this one with a repaired template.",
             ) from error
 

@@ -1,14 +1,15 @@
 """What can go wrong in an engine.
 
-    EngineError
-    ├── EngineUnavailable        the library is not installed, or this machine cannot run it
-    ├── ModelNotFound            no file, folder or embedded model of that name
-    ├── ModelLoadError           the file is there and cannot be used
-    ├── NotEnoughMemory          the model or its KV cache does not fit
-    ├── ChatTemplateError        the model's chat template is missing or raises
-    ├── ContextWindowExceeded    the prompt is longer than the context window
-    ├── IncompatibleDraftModel   the draft and the target do not share a vocabulary
-    └── GenerationError          prefill or decode failed
+    ExplainedError
+    └── EngineError
+        ├── EngineUnavailable        the library is not installed, or cannot run here
+        ├── ModelNotFound            no file, folder or embedded model of that name
+        ├── ModelLoadError           the file is there and cannot be used
+        ├── NotEnoughMemory          the model or its KV cache does not fit
+        ├── ChatTemplateError        the model's chat template is missing or raises
+        ├── ContextWindowExceeded    the prompt is longer than the context window
+        ├── IncompatibleDraftModel   the draft and the target do not share a vocabulary
+        └── GenerationError          prefill or decode failed
 
 Cancelling is an outcome (`FinishReason.CANCELLED`), not an error.
 """
@@ -16,8 +17,8 @@ Cancelling is an outcome (`FinishReason.CANCELLED`), not an error.
 from __future__ import annotations
 
 
-class EngineError(Exception):
-    """An engine failure in words for the user.
+class ExplainedError(Exception):
+    """A failure in words for the user; every error of this program is one.
 
     Args:
         message: One sentence saying what is wrong.
@@ -28,6 +29,10 @@ class EngineError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class EngineError(ExplainedError):
+    """A failure of an engine."""
 
 
 class EngineUnavailable(EngineError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from engines.errors import ExplainedError
 
-class ProfileError(Exception):
+
+class ProfileError(ExplainedError):
     """A profile that cannot be used.
 
     Args:
@@ -15,8 +17,6 @@ class ProfileError(Exception):
 
     def __init__(self, message: str, hint: str = "", file: str = "", key: str = "") -> None:
         where = ": ".join(part for part in (file, key) if part)
-        super().__init__(f"{where}: {message}" if where else message)
-        self.message = str(self)
-        self.hint = hint
+        super().__init__(f"{where}: {message}" if where else message, hint)
         self.file = file
         self.key = key

@@ -11,18 +11,21 @@ from pathlib import Path
 
 from textual.app import App
 
+from engines.errors import ExplainedError
+
 LEAVE_WITHIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
-class UnexpectedEnd(Exception):
+class UnexpectedEnd(ExplainedError):
     """The app ended on an error of its own; the traceback is in the log."""
 
     def __init__(self, log_file: Path) -> None:
-        super().__init__()
-        self.message = "The app ended on an unexpected error; your conversations are saved."
-        self.hint = f"The details are in {log_file}."
+        super().__init__(
+            "The app ended on an unexpected error; your conversations are saved.",
+            f"The details are in {log_file}.",
+        )
 
 
 def leave_on_signals(app: App[None]) -> None:

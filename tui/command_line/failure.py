@@ -38,9 +38,10 @@ class WrongUse(Failure):
 
 def as_failure(error: Exception) -> Failure:
     """`error` in words for the user; our own errors bring theirs."""
-    message, hint = getattr(error, "message", None), getattr(error, "hint", None)
-    if isinstance(message, str) and isinstance(hint, str):
-        return Failure(message, hint)
+    from engines.errors import ExplainedError
+
+    if isinstance(error, ExplainedError):
+        return Failure(error.message, error.hint)
     text = " ".join(str(error).split())[:300]
     return Failure(
         f"{type(error).__name__}: {text}" if text else type(error).__name__,
