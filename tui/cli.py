@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 
-from tui.command_line.failure import DEBUG, INTERRUPTED, WrongUse, as_failure
+from tui.command_line.failure import DEBUG, INTERRUPTED, as_failure
 from tui.command_line.options import debug_option, model_options, options_from
+from tui.command_line.terminal_check import check_terminal
 from tui.version import VERSION
 
-COMMANDS = ("ask", "sessions", "profiles", "doctor")
+COMMANDS = ("ask", "repl", "sessions", "profiles", "bench", "doctor")
 _IS_COMMAND = "llm-tui.is-command"
 
 
@@ -87,26 +88,10 @@ def program(ctx: click.Context, /, files: tuple[str, ...] = (), **values: Any) -
     if ctx.invoked_subcommand is not None:
         return
     options = options_from(ctx, values, files=tuple(_existing_file(name) for name in files))
-    _check_terminal()
+    check_terminal()
     from tui.app import run_app
 
     ctx.exit(run_app(options) or 0)
-
-
-def has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _check_terminal() -> None:
-    if not has_terminal():
-        raise WrongUse(
-            "The chat needs a terminal.", 'In a pipe or a script use: llm-tui ask "PROMPT"'
-        )
-    if os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
-        raise WrongUse(
-            "This terminal (TERM=dumb) cannot show a full-screen app.",
-            'Use llm-tui ask "PROMPT", or set TERM to what your terminal is (xterm-256color).',
-        )
 
 
 def _existing_file(name: str) -> Path:

@@ -25,6 +25,11 @@ class PromptHistory:
         self._place = 0
         self._draft = ""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All of them, the oldest first."""
+        return tuple(self._loaded())
+
     def add(self, text: str) -> None:
         """Keep a text that was sent; very long ones are left out."""
         texts = self._loaded()

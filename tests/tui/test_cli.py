@@ -69,11 +69,11 @@ def test_without_a_terminal_it_points_to_ask_in_one_line(tmp_path: Path) -> None
 
 def test_a_dumb_terminal_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr("tui.cli.has_terminal", lambda: True)
+    monkeypatch.setattr("tui.command_line.terminal_check.has_terminal", lambda: True)
     result = CliRunner().invoke(program, [])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "TERM=dumb" in result.stderr
-    assert "llm-tui ask" in result.stderr
+    assert "llm-tui repl" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_options_and_files_reach_the_app(tmp_path: Path, monkeypatch: pytest.Mon
     notes.write_text("notes")
     seen = []
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("tui.cli.has_terminal", lambda: True)
+    monkeypatch.setattr("tui.command_line.terminal_check.has_terminal", lambda: True)
     monkeypatch.setattr("tui.app.run_app", lambda options: seen.append(options))
     arguments = ["--engine", "llama.cpp", "--draft", "off", "--debug", str(notes), "--continue"]
     result = CliRunner().invoke(program, arguments)

@@ -19,6 +19,7 @@ from conversation.turn import Turn, TurnState
 from documents.reading import read_attachment
 from engines.events import LoadProgress, ModelLoaded, PrefillProgress, TextChunk
 from engines.hardware import read_machine
+from engines.types import Constraint
 from profiles.schema import Profile
 from tui.command_line.answer_writer import AnswerWriter, Ending, JsonWriter, PlainWriter
 from tui.command_line.conversations import conversation_to_continue
@@ -30,6 +31,7 @@ from tui.services import Services, open_services
 from tui.terminal import log_to_file
 
 DEFAULT_MAX_TOKENS = 1024
+SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "seed")
 _POLL_S = 0.01
 
 
@@ -42,7 +44,11 @@ class Question:
     as_json: bool = False
     max_tokens: int | None = None
     temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
     seed: int | None = None
+    constraint: Constraint | None = None
 
 
 def answer(question: Question) -> int:
@@ -57,31 +63,36 @@ def answer(question: Question) -> int:
     """
     options, paths = question.options, app_paths()
     attachments = [read_attachment(file) for file in options.files]
-    _start_log(paths.log, options.debug)
+    start_log(paths.log, options.debug)
     with (
         own_streams(paths.log, keep_stderr=options.debug) as streams,
         _services(options, paths) as services,
     ):
         writer = JsonWriter(streams) if question.as_json else PlainWriter(streams)
-        session = Session(
-            services.store,
-            services.pool,
-            _adjusted(services.profile, question),
-            conversation_to_continue(services.store, options),
-            memory_bandwidth_bytes_per_s=read_machine(paths.cache).memory_bandwidth_bytes_per_s,
-        )
-        return _follow(session, session.send(question.text, attachments), writer)
+        session = open_session(services, options, _adjusted(services.profile, question))
+        return follow(session, session.send(question.text, attachments), writer)
+
+
+def open_session(
+    services: Services, options: AppOptions, profile: Profile | None = None
+) -> Session:
+    """The session that `options` mean, on `profile` or the one that `services` start with."""
+    return Session(
+        services.store,
+        services.pool,
+        profile or services.profile,
+        conversation_to_continue(services.store, options),
+        memory_bandwidth_bytes_per_s=read_machine(services.cache).memory_bandwidth_bytes_per_s,
+    )
 
 
 def _adjusted(profile: Profile, question: Question) -> Profile:
-    sampling = profile.sampling
-    if question.temperature is not None:
-        sampling = replace(sampling, temperature=question.temperature)
-    if question.seed is not None:
-        sampling = replace(sampling, seed=question.seed)
+    settings = {name: getattr(question, name) for name in SAMPLING_OPTIONS}
+    given = {name: value for name, value in settings.items() if value is not None}
     return replace(
         profile,
-        sampling=sampling,
+        sampling=replace(profile.sampling, **given),
+        constraint=question.constraint,
         max_tokens=question.max_tokens or profile.max_tokens or DEFAULT_MAX_TOKENS,
     )
 
@@ -90,16 +101,17 @@ def _adjusted(profile: Profile, question: Question) -> Profile:
 def _services(options: AppOptions, paths: AppPaths) -> Iterator[Services]:
     """The app's services; a question outside of any session leaves nothing in the user's store."""
     with tempfile.TemporaryDirectory(prefix="llm-tui-") as scratch:
-        if not (options.continue_last or options.session_id):
+        is_kept = bool(options.continue_last or options.session_id)
+        if not is_kept:
             paths = replace(paths, data=Path(scratch))
-        services = open_services(options, paths)
+        services = open_services(options, paths, keeps_caches=is_kept)
         try:
             yield services
         finally:
             services.close()
 
 
-def _follow(session: Session, turn: Turn, writer: AnswerWriter) -> int:
+def follow(session: Session, turn: Turn, writer: AnswerWriter) -> int:
     """Write what happens until the turn is over."""
     with _stopped_by_interrupt(turn):
         is_over = False
@@ -147,7 +159,8 @@ def _stopped_by_interrupt(turn: Turn) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start_log(log_file: Path, debug: bool) -> None:
+def start_log(log_file: Path, debug: bool) -> None:
+    """Log to the file, or with `debug` to standard error."""
     if debug:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
         return
