@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engines.events import TextKind
 
 TagPair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class TextSegment:
+class TextSegment(NamedTuple):
     text: str
     kind: TextKind
 
@@ -39,18 +38,33 @@ class TextStream:
         starts_in_reasoning: bool = False,
     ) -> None:
         self.stopped = False
-        self.tool_call_texts: list[str] = []
+        self._tool_calls: list[list[str]] = []
         self._kind = TextKind.REASONING if starts_in_reasoning else TextKind.ANSWER
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._is_torn = False
         self._held = ""
         self._skip_line_breaks = starts_in_reasoning
         self._rules = _rules(stop, reasoning_tags, tool_call_tags)
+        self._rule = self._rules[self._kind]
+
+    @property
+    def tool_call_texts(self) -> list[str]:
+        """What came between each pair of tool call tags."""
+        return ["".join(parts) for parts in self._tool_calls]
 
     def feed(self, piece: bytes) -> list[TextSegment]:
         """Add the bytes of one token; returns the text that is now certain."""
         if self.stopped:
             return []
-        return self._advance(self._decoder.decode(piece))
+        if self._is_torn or not piece.isascii():
+            text = self._decoder.decode(piece)
+            self._is_torn = bool(self._decoder.getstate()[0])
+        else:
+            text = piece.decode("ascii")
+        is_usual = not self._held and not self._skip_line_breaks
+        if is_usual and text and self._rule.first_characters.isdisjoint(text):
+            return [self._segment(text)]
+        return self._advance(text)
 
     def flush(self) -> list[TextSegment]:
         """End the stream: returns what was held back, torn characters as U+FFFD."""
@@ -66,7 +80,7 @@ class TextStream:
         text = self._held + text
         self._held = ""
         while text:
-            rule = self._rules[self._kind]
+            rule = self._rule
             found = rule.pattern.search(text) if rule.pattern else None
             if found is None:
                 keep = rule.length_that_may_grow(text)
@@ -80,8 +94,8 @@ class TextStream:
                 self.stopped = True
                 break
             if target is TextKind.TOOL_CALL:
-                self.tool_call_texts.append("")
-            self._kind = target
+                self._tool_calls.append([])
+            self._kind, self._rule = target, self._rules[target]
             self._skip_line_breaks = True
             text = text[found.end() :]
         return segments
@@ -90,11 +104,13 @@ class TextStream:
         if self._skip_line_breaks:
             text = text.lstrip("\r\n")
             self._skip_line_breaks = not text
-        if not text:
-            return
+        if text:
+            segments.append(self._segment(text))
+
+    def _segment(self, text: str) -> TextSegment:
         if self._kind is TextKind.TOOL_CALL:
-            self.tool_call_texts[-1] += text
-        segments.append(TextSegment(text, self._kind))
+            self._tool_calls[-1].append(text)
+        return TextSegment(text, self._kind)
 
 
 class _Rule:
@@ -105,13 +121,13 @@ class _Rule:
         self.markers = sorted((m for m in targets if m), key=len, reverse=True)
         self.pattern = re.compile("|".join(map(re.escape, self.markers))) if self.markers else None
         self._longest = len(self.markers[0]) if self.markers else 0
-        self._first_characters = {marker[0] for marker in self.markers}
+        self.first_characters = {marker[0] for marker in self.markers}
 
     def length_that_may_grow(self, text: str) -> int:
         """Characters at the end of `text` that are the beginning of a marker."""
         for length in range(min(self._longest - 1, len(text)), 0, -1):
             tail = text[-length:]
-            if tail[0] in self._first_characters and any(m.startswith(tail) for m in self.markers):
+            if tail[0] in self.first_characters and any(m.startswith(tail) for m in self.markers):
                 return length
         return 0
 

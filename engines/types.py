@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from engines.sampling_limits import check_sampling
+
+PENALTY_WINDOW_TOKENS = 64
+
 
 class Role(StrEnum):
     SYSTEM = "system"
@@ -44,10 +48,20 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How the next token is drawn.
+    """How the next token is drawn, the same way on every engine.
 
-    `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off. The penalties are off at
-    1 (repetition) and 0 (presence, frequency). With a `seed` the same engine writes the same text.
+    The logits are first changed by `logit_bias` and by the penalties, then cut down to `top_k`,
+    `top_p` and `min_p` in this order, then divided by `temperature`. `temperature` 0 is greedy.
+    `top_k` 0, `top_p` 1 and `min_p` 0 are off. The penalties look at the last
+    `PENALTY_WINDOW_TOKENS` tokens, the prompt's included, and are off at 1 (repetition) and 0
+    (presence, frequency). With a `seed` the same engine writes the same text.
+
+    Args:
+        logit_bias: What to add to the logits of tokens, each named by its id or by its text, which
+            must be a single token of the model that is used.
+
+    Raises:
+        GenerationError: a setting is not a usable number.
     """
 
     temperature: float = 0.7
@@ -58,6 +72,38 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int | None = None
+    logit_bias: tuple[tuple[int | str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_sampling(self)
+
+    @property
+    def has_penalties(self) -> bool:
+        return (
+            self.repetition_penalty != 1
+            or self.presence_penalty != 0
+            or self.frequency_penalty != 0
+        )
+
+
+class ConstraintKind(StrEnum):
+    JSON_SCHEMA = "json_schema"
+    GRAMMAR = "grammar"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A form that the answer must have.
+
+    It holds for the answer alone: a reasoning passage before it is free. An answer that is cut by
+    `max_tokens` or a stop text is a beginning of what the constraint allows.
+
+    Args:
+        text: A JSON Schema, or a grammar in GBNF (llama.cpp's) or Lark notation.
+    """
+
+    kind: ConstraintKind
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +142,9 @@ class GenerationRequest:
         stop: Texts that end the answer and are not part of it.
         reasoning_tags: Opening and closing text of a reasoning passage, or None.
         tool_call_tags: The same for a tool call.
-        use_draft: False leaves a loaded draft model out of this turn.
+        use_draft: False decodes plainly: without the draft model and without lookups.
+        references: Texts that the answer may repeat, such as files it is about.
+        constraint: The form that the answer must have, or None.
     """
 
     prompt: tuple[PromptSegment, ...]
@@ -107,6 +155,31 @@ class GenerationRequest:
     reasoning_tags: tuple[str, str] | None = None
     tool_call_tags: tuple[str, str] | None = None
     use_draft: bool = True
+    references: tuple[str, ...] = ()
+    constraint: Constraint | None = None
+
+    @property
+    def starts_in_reasoning(self) -> bool:
+        """The prompt ends within a reasoning passage."""
+        opened, closed = self._last_tags
+        return opened > closed
+
+    @property
+    def may_open_reasoning(self) -> bool:
+        """The prompt leaves it to the model whether there is a reasoning passage."""
+        if self.reasoning_tags is None or self.starts_in_reasoning:
+            return False
+        last = self.prompt[-1] if self.prompt else ""
+        return not (isinstance(last, str) and last.rstrip().endswith(self.reasoning_tags[1]))
+
+    @property
+    def _last_tags(self) -> tuple[int, int]:
+        """Where in the prompt's last text the tags are last; -1 where they are not."""
+        last = self.prompt[-1] if self.prompt else ""
+        if self.reasoning_tags is None or not isinstance(last, str):
+            return -1, -1
+        opening, closing = self.reasoning_tags
+        return last.rfind(opening), last.rfind(closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +212,10 @@ class ModelInfo:
         kv_reserved_bytes: Bytes set aside up front; 0 when the cache grows with use.
         chat_template: Jinja source, or an empty string.
         tokenizer_fingerprint: Equal for models whose token ids and chat template are the same.
-        draft_refused: Why a requested draft model is not in use; empty when it is, or none was.
+        draft_refused: Why a requested draft model is not in use, or why this model cannot be
+            drafted for at all; empty where neither is so.
         is_demo: True for the embedded demonstration model.
+        memory_note: What is not as it was asked for, because it would not fit into memory.
     """
 
     name: str
@@ -161,6 +236,7 @@ class ModelInfo:
     draft_name: str | None = None
     draft_refused: str = ""
     is_demo: bool = False
+    memory_note: str = ""
 
     def kv_cache_bytes(self, context_length_tokens: int) -> int:
         """Bytes of KV cache in use by `context_length_tokens` of context."""

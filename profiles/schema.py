@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from engines.types import SamplingParams
+from engines.errors import GenerationError
+from engines.types import Constraint, SamplingParams
 from profiles.errors import ProfileError
 
 ENGINES = ("auto", "mlx", "llama.cpp", "scripted")
@@ -26,10 +27,12 @@ class Profile:
         engine: `mlx`, `llama.cpp`, or `auto` for the first one that works here.
         model: A GGUF file, a model folder, or an embedded model (`demo:target`).
         draft_model: The same for a draft model, or None.
+        use_draft: False decodes plainly: no draft model, no lookups. `draft = "off"` in the file.
         kv_type: Element type of the KV cache.
         context_window_tokens: Limit to reserve for; None takes the model's own.
         reasoning: Ask for it (True), suppress it (False), or leave it to the model (None).
         max_tokens: Longest answer; None is limited by the context window only.
+        constraint: The form that every answer must have; set by commands, not in the file.
         origin: Where the profile was read: `builtin`, or the path of its file.
     """
 
@@ -39,6 +42,7 @@ class Profile:
     task: str = ""
     engine: str = "auto"
     draft_model: str | None = None
+    use_draft: bool = True
     kv_type: str = "f16"
     context_window_tokens: int | None = None
     reasoning: bool | None = None
@@ -47,6 +51,7 @@ class Profile:
     stop: tuple[str, ...] = ()
     sampling: SamplingParams = field(default_factory=SamplingParams)
     options: tuple[tuple[str, str], ...] = ()
+    constraint: Constraint | None = None
     origin: str = "builtin"
 
 
@@ -66,7 +71,8 @@ def profile_from_toml(name: str, values: Mapping[str, Any], origin: str) -> Prof
         raise ProfileError(
             "is missing", 'Add a line such as: model = "demo:target"', origin, "model"
         )
-    if settings.get("draft_model") == "none":
+    settings["use_draft"] = settings.get("draft_model") != "off"
+    if settings.get("draft_model") in ("none", "off"):
         settings["draft_model"] = None
     settings["stop"] = tuple(settings.get("stop", ()))
     settings["sampling"] = _sampling(settings.get("sampling", {}), origin)
@@ -96,12 +102,29 @@ def _sampling(values: Mapping[str, Any], origin: str) -> SamplingParams:
     kinds: dict[str, tuple[type, ...]] = {
         f.name: (int,) if f.name in ("top_k", "seed") else (int, float)
         for f in fields(SamplingParams)
-    }
+    } | {"logit_bias": (dict,)}
     for key, value in values.items():
         if key not in kinds:
             raise _unknown_key(key, kinds, origin, "sampling.")
         _checked(f"sampling.{key}", value, kinds[key], origin)
-    return SamplingParams(**values)
+    settings = dict(values) | {"logit_bias": _logit_bias(values.get("logit_bias", {}), origin)}
+    try:
+        return SamplingParams(**settings)
+    except GenerationError as error:
+        raise ProfileError(error.message, error.hint, origin, "sampling") from error
+
+
+def _logit_bias(values: Mapping[str, Any], origin: str) -> tuple[tuple[str, float], ...]:
+    """The table's keys are texts; each must be one token of the model, which tells when it runs."""
+    for text, bias in values.items():
+        if not isinstance(bias, int | float) or isinstance(bias, bool):
+            raise ProfileError(
+                f"must be a number, not {bias!r}",
+                'Write it like: logit_bias = {" foo" = -5}',
+                origin,
+                f"sampling.logit_bias.{text}",
+            )
+    return tuple(values.items())
 
 
 def _checked(key: str, value: Any, kinds: tuple[type, ...], origin: str) -> Any:

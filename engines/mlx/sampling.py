@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
-from engines.errors import GenerationError
-from engines.types import SamplingParams
+from engines.types import PENALTY_WINDOW_TOKENS, SamplingParams
 
-PENALTY_WINDOW_TOKENS = 64
+if TYPE_CHECKING:
+    from engines.grammar.answer_form import AnswerForm
 
 
 class Sampler:
-    """Penalties, then top-k, top-p and min-p, then temperature, as in llama.cpp.
+    """Logit bias, penalties, then top-k, top-p and min-p, then temperature, as in llama.cpp.
 
     Every position of an answer has a random key of its own, so that a drafted position and a plain
     one draw the same token from the same logits.
 
     Args:
         params: What was asked for; without a seed two samplers draw differently.
-
-    Raises:
-        GenerationError: a setting is not a usable number.
+        logit_bias: `params.logit_bias`, by token id.
+        form: The constraint that the answer is held to, or None; `settle` does that.
     """
 
-    def __init__(self, params: SamplingParams) -> None:
-        _check(params)
+    def __init__(
+        self,
+        params: SamplingParams,
+        logit_bias: Mapping[int, float] | None = None,
+        form: AnswerForm | None = None,
+    ) -> None:
+        self.form = form
         self._params = params
         self._random = random.Random(params.seed)
         self._keys: list[mx.array] = []
         self._is_greedy = params.temperature <= 0
-        self._penalizes = (
-            params.repetition_penalty != 1
-            or params.presence_penalty != 0
-            or params.frequency_penalty != 0
-        )
+        self._penalizes = params.has_penalties
+        self._bias = _bias_arrays(logit_bias) if logit_bias else None
 
     def sample(self, logits: mx.array, position: int, history: mx.array | None) -> mx.array:
         """Tokens for `logits` (rows x vocabulary), the first one at `position` of the answer.
@@ -48,7 +50,7 @@ class Sampler:
         Returns:
             Unevaluated token ids, one per row.
         """
-        if self._is_greedy and not self._penalizes:
+        if self._is_greedy and not self._penalizes and self._bias is None:
             return mx.argmax(logits, axis=-1)
         rows = [
             self._sample_row(logits[row], position + row, history, logits.shape[0] - 1 - row)
@@ -56,14 +58,58 @@ class Sampler:
         ]
         return mx.stack(rows)
 
+    def settle(
+        self,
+        logits: mx.array,
+        sampled: Sequence[int],
+        drafted: Sequence[int],
+        position: int,
+        history: mx.array | None,
+    ) -> list[int]:
+        """The tokens to take of one pass: up to the first that is not the drafted one.
+
+        Where there is a constraint, a token that it refuses is drawn again among those it allows.
+        The random key is the same, so that (without top-k, top-p and min-p, which look at what
+        there is) the result is the one that a draw among these alone would have given.
+
+        Args:
+            sampled: What `sample` gave for `logits`, `position` and `history`.
+            drafted: The tokens fed after the first one of the pass.
+        """
+        taken: list[int] = []
+        for row, token_id in enumerate(sampled):
+            if self.form is not None:
+                if not self.form.allows(token_id):
+                    allowed = mx.array(self.form.allowed(logits.shape[-1]))
+                    later_rows = logits.shape[0] - 1 - row
+                    redrawn: Any = self._sample_row(
+                        logits[row], position + row, history, later_rows, allowed
+                    ).item()
+                    token_id = int(redrawn)
+                self.form.accept(token_id)
+            taken.append(token_id)
+            if row >= len(drafted) or token_id != drafted[row]:
+                break
+        return taken
+
     @property
     def needs_history(self) -> bool:
         return self._penalizes
 
     def _sample_row(
-        self, logits: mx.array, position: int, history: mx.array | None, later_rows: int
+        self,
+        logits: mx.array,
+        position: int,
+        history: mx.array | None,
+        later_rows: int,
+        allowed: mx.array | None = None,
     ) -> mx.array:
         logits = logits.astype(mx.float32)
+        if allowed is not None:
+            logits = mx.where(allowed, logits, -mx.inf)
+        if self._bias is not None:
+            biased_ids, biases = self._bias
+            logits = logits.at[biased_ids].add(biases)
         if self._penalizes and history is not None:
             before = history[: history.size - later_rows]
             logits = self._penalize(logits, before[-PENALTY_WINDOW_TOKENS:])
@@ -112,20 +158,8 @@ class Sampler:
         return self._keys[position]
 
 
-def _check(params: SamplingParams) -> None:
-    figures = (
-        params.temperature,
-        params.top_p,
-        params.min_p,
-        params.repetition_penalty,
-        params.presence_penalty,
-        params.frequency_penalty,
-    )
-    if not all(map(math.isfinite, figures)) or params.repetition_penalty <= 0:
-        raise GenerationError(
-            "A sampling setting is not a usable number.",
-            "Check the profile's temperature, top_p, min_p and penalties.",
-        )
+def _bias_arrays(logit_bias: Mapping[int, float]) -> tuple[mx.array, mx.array]:
+    return mx.array(list(logit_bias)), mx.array(list(logit_bias.values()))
 
 
 def _is_first(logits: mx.array) -> mx.array:

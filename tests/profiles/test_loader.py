@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import EngineUnavailable
+from engines.types import SamplingParams
 from profiles.errors import ProfileError
 from profiles.loader import load_profiles
 from profiles.resolve import load_request
@@ -36,6 +37,24 @@ def test_a_users_profile_replaces_a_built_in_one_in_its_place(tmp_path: Path) ->
     assert chat.title == "Chat"
 
 
+def test_every_sampling_setting_can_be_in_a_profile(tmp_path: Path) -> None:
+    settings = """
+        temperature = 0.5
+        top_k = 3
+        top_p = 0.9
+        min_p = 0.1
+        repetition_penalty = 1.1
+        presence_penalty = -0.5
+        frequency_penalty = 0.25
+        seed = 7
+        logit_bias = {" foo" = -5, "{" = 1.5}
+    """
+    write(tmp_path, "mine", f"model = 'x'\n[sampling]\n{settings}")
+    assert load_profiles(tmp_path).get("mine").sampling == SamplingParams(
+        0.5, 3, 0.9, 0.1, 1.1, -0.5, 0.25, 7, ((" foo", -5), ("{", 1.5))
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
@@ -49,6 +68,14 @@ def test_a_users_profile_replaces_a_built_in_one_in_its_place(tmp_path: Path) ->
         ("model = 'x'\nkv_type = 'q3'", "kv_type", "not known"),
         ("model = 'x'\nstop = [1]", "stop", "list of texts"),
         ("model = 'x'\n[sampling]\ntemprature = 1", "sampling.temprature", "not a known key"),
+        ("model = 'x'\n[sampling]\ntop_p = 1.5", "sampling", "top_p cannot be 1.5"),
+        ("model = 'x'\n[sampling]\ntemperature = nan", "sampling", "temperature"),
+        ("model = 'x'\n[sampling]\nlogit_bias = 3", "sampling.logit_bias", "a table"),
+        (
+            "model = 'x'\n[sampling]\nlogit_bias = {' a' = 'b'}",
+            "sampling.logit_bias. a",
+            "must be a number",
+        ),
         ("model = ", "", "not valid TOML"),
     ],
 )
