@@ -14,7 +14,9 @@ from engines.events import (
     TextChunk,
     TextKind,
 )
-from engines.stats import GenerationStats
+from engines.kv.reuse import CacheReuse
+from engines.speculative.content import ContentTracker
+from engines.stats import DraftCount, GenerationStats
 from engines.text_stream import TextStream
 from engines.types import GenerationRequest, ModelInfo, ToolCall
 
@@ -35,7 +37,8 @@ class GenerationRun:
     Attributes:
         token_ids: Prompt and answer so far.
         cached_end: How many of `token_ids` the KV cache holds; kept by the engine.
-        drafted_tokens, accepted_tokens, peak_memory_bytes: Kept by the engine.
+        drafted_tokens, accepted_tokens, peak_memory_bytes, cache_reuse, draft_counts,
+            plain_decode_tps: Kept by the engine.
     """
 
     def __init__(
@@ -50,6 +53,10 @@ class GenerationRun:
         self.drafted_tokens = 0
         self.accepted_tokens = 0
         self.peak_memory_bytes: int | None = None
+        self.cache_reuse: CacheReuse | None = None
+        self.draft_counts: tuple[DraftCount, ...] = ()
+        self.plain_decode_tps: float | None = None
+        self.content = ContentTracker(request.starts_in_reasoning)
         self._info = info
         self._prompt_token_counts = tuple(prompt_token_counts)
         self._prefill_started_s = self.started_s
@@ -62,7 +69,7 @@ class GenerationRun:
             request.stop,
             request.reasoning_tags,
             request.tool_call_tags,
-            _ends_in_open_tag(request),
+            request.starts_in_reasoning,
         )
 
     @property
@@ -82,8 +89,8 @@ class GenerationRun:
         self._prefill_s = time.perf_counter() - self._prefill_started_s
         return PrefillProgress(done_tokens, self.prompt_tokens, self.cached_tokens, self._prefill_s)
 
-    def add_token(self, token_id: int, piece: bytes, drafted: bool = False) -> Iterator[TextChunk]:
-        """Take one generated token; yields the text that is now certain."""
+    def add_token(self, token_id: int, piece: bytes, drafted: bool = False) -> list[TextChunk]:
+        """Take one generated token; returns the text that is now certain."""
         now = time.perf_counter()
         if self._first_token_s is None:
             self._first_token_s = now
@@ -92,8 +99,7 @@ class GenerationRun:
         self.generated_tokens += 1
         self._uncounted += 1
         self._uncounted_drafted += drafted
-        for segment in self._text.feed(piece):
-            yield self._chunk(segment.text, segment.kind)
+        return [self._chunk(text, kind) for text, kind in self._text.feed(piece)]
 
     def finish(self, reason: FinishReason) -> Iterator[GenerationEvent]:
         """Close the text and report; yields a last `TextChunk` where text was held back."""
@@ -124,9 +130,13 @@ class GenerationRun:
             peak_memory_bytes=self.peak_memory_bytes,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,
+            cache_reuse=self.cache_reuse,
+            draft_counts=self.draft_counts,
+            plain_decode_tps=self.plain_decode_tps,
         )
 
     def _chunk(self, text: str, kind: TextKind) -> TextChunk:
+        self.content.follow(text, kind)
         chunk = TextChunk(text, kind, self._uncounted, self._uncounted_drafted)
         self._uncounted = self._uncounted_drafted = 0
         return chunk
@@ -145,11 +155,3 @@ def parse_tool_calls(texts: Sequence[str]) -> Iterator[ToolCall]:
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False)
         yield ToolCall(call["name"], arguments, f"call_{index}")
-
-
-def _ends_in_open_tag(request: GenerationRequest) -> bool:
-    last = request.prompt[-1] if request.prompt else ""
-    if request.reasoning_tags is None or not isinstance(last, str):
-        return False
-    opening, closing = request.reasoning_tags
-    return last.rfind(opening) > last.rfind(closing)

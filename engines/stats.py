@@ -5,6 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engines.kv.reuse import CacheReuse
+
+
+@dataclass(frozen=True, slots=True)
+class DraftCount:
+    """What one drafter did in one generation; `steps` are the passes that verified its drafts."""
+
+    drafter: str
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    steps: int = 0
+
+    def plus(self, drafted_tokens: int, accepted_tokens: int) -> DraftCount:
+        """This, and one step more."""
+        return DraftCount(
+            self.drafter,
+            self.drafted_tokens + drafted_tokens,
+            self.accepted_tokens + accepted_tokens,
+            self.steps + 1,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationStats:
@@ -18,6 +39,10 @@ class GenerationStats:
         kv_cache_bytes: Bytes of KV cache in use at the end.
         bandwidth_ceiling_tps: Memory bandwidth ÷ bytes read per token; the most tok/s that plain
             decode can reach on this machine.
+        cache_reuse: What the prompt found in the KV cache.
+        cache_note: Why more was prefilled than the turn is long; empty where it was not.
+        draft_counts: Drafted and accepted tokens by drafter.
+        plain_decode_tps: Tokens per second that this model decodes here without drafts.
     """
 
     engine: str
@@ -35,6 +60,10 @@ class GenerationStats:
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     bandwidth_ceiling_tps: float | None = None
+    cache_reuse: CacheReuse | None = None
+    cache_note: str = ""
+    draft_counts: tuple[DraftCount, ...] = ()
+    plain_decode_tps: float | None = None
 
     @property
     def prefill_tps(self) -> float | None:
@@ -58,10 +87,35 @@ class GenerationStats:
         """Accepted ÷ drafted tokens."""
         return self.accepted_tokens / self.drafted_tokens if self.drafted_tokens else None
 
+    @property
+    def accepted_per_step(self) -> float | None:
+        """Accepted tokens in the mean pass that verified a draft."""
+        steps = sum(count.steps for count in self.draft_counts)
+        return self.accepted_tokens / steps if steps else None
+
+    @property
+    def net_gain(self) -> float | None:
+        """`decode_tps` ÷ the plain decode speed; None where nothing was drafted."""
+        if not self.drafted_tokens or not self.decode_tps or not self.plain_decode_tps:
+            return None
+        return self.decode_tps / self.plain_decode_tps
+
     def to_json(self) -> dict[str, Any]:
         """Every field and derived figure, ready for `json.dumps`."""
-        derived = ("prefill_tps", "decode_tps", "effective_tps", "acceptance_rate")
-        return asdict(self) | {name: getattr(self, name) for name in derived}
+        derived = (
+            "prefill_tps",
+            "decode_tps",
+            "effective_tps",
+            "acceptance_rate",
+            "accepted_per_step",
+            "net_gain",
+        )
+        counts = [asdict(count) for count in self.draft_counts]  # a list, as it is read back
+        return (
+            asdict(self)
+            | {"draft_counts": counts}
+            | {name: getattr(self, name) for name in derived}
+        )
 
 
 def _rate(count: int, seconds: float) -> float | None:

@@ -10,8 +10,8 @@ from engines.events import FinishReason, TextChunk
 from engines.generation import GenerationRun
 from engines.llama_cpp.kv_cache import SequenceCache
 from engines.llama_cpp.sampling import SamplerChain
-from engines.llama_cpp.speculative import Drafter
 from engines.llama_cpp.vocabulary import Vocabulary
+from engines.speculative.turn import Speculation
 
 
 class DecodeLoop:
@@ -24,7 +24,7 @@ class DecodeLoop:
     Args:
         cache: Holds the whole prompt; the last pass left one output row.
         limit_tokens: Tokens to generate at most.
-        drafter: None decodes one token a pass.
+        speculation: Drafts for this turn; None decodes one token a pass.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class DecodeLoop:
         chain: SamplerChain,
         limit_tokens: int,
         cancelled: Cancelled,
-        drafter: Drafter | None,
+        speculation: Speculation | None,
     ) -> None:
         self._run = run
         self._cache = cache
@@ -43,50 +43,46 @@ class DecodeLoop:
         self._chain = chain
         self._limit_tokens = limit_tokens
         self._cancelled = cancelled
-        self._drafter = drafter
+        self._speculation = speculation
 
     def chunks(self) -> Generator[TextChunk, None, FinishReason]:
         """Yields text as it becomes certain; returns why the answer ended."""
         if self._limit_tokens <= 0:
             return FinishReason.LENGTH
         reason = yield from self._take_rows([])
+        if self._speculation is not None:
+            self._speculation.observe(self._run.token_ids[self._run.prompt_tokens :])
         while reason is None:
-            if self._drafter is None:
+            if self._speculation is None:
                 self._cache.decode(self._run.token_ids[-1:], 1)
                 reason = yield from self._take_rows([])
             else:
-                reason = yield from self._speculate(self._drafter)
+                reason = yield from self._step(self._speculation)
         return reason
 
-    def _speculate(self, drafter: Drafter) -> Generator[TextChunk, None, FinishReason | None]:
-        """Draft, verify in one pass, keep what the target drew too."""
-        run = self._run
+    def _step(self, speculation: Speculation) -> Generator[TextChunk, None, FinishReason | None]:
+        """Draft where it pays, verify in one pass, keep what the target drew too."""
+        run, held = self._run, len(self._run.token_ids)
         started_s = time.perf_counter()
-        drafted = self._draft(drafter)
-        drafted_s = time.perf_counter()
+        speculation.content = run.content.kind
+        plan = speculation.plan(self._limit_tokens - run.generated_tokens - 1)
+        drafted = speculation.propose(plan) if plan else []
+        draft_s = time.perf_counter() - started_s
         self._cache.decode([run.token_ids[-1], *drafted], 1 + len(drafted))
-        self._cache.context.wait()
-        verified_s = time.perf_counter()
         accepted_before = run.accepted_tokens
-        run.drafted_tokens += len(drafted)
         reason = yield from self._take_rows(drafted)
-        if reason is not None:
-            return reason
-        self._cache.truncate(len(run.token_ids) - 1)
-        if drafted:
-            drafter.depth.record(
-                len(drafted),
-                run.accepted_tokens - accepted_before,
-                drafted_s - started_s,
-                verified_s - drafted_s,
-            )
+        if drafted and reason is None:
+            self._cache.truncate(len(run.token_ids) - 1)
+        step_s = time.perf_counter() - started_s
+        if plan is None:
+            speculation.note_plain(step_s)
         else:
-            drafter.depth.record_plain(verified_s - drafted_s)
-        return None
-
-    def _draft(self, drafter: Drafter) -> list[int]:
-        depth = min(drafter.depth.next_depth(), self._limit_tokens - self._run.generated_tokens - 1)
-        return drafter.draft(self._run.token_ids, depth, self._cancelled) if depth > 0 else []
+            accepted = run.accepted_tokens - accepted_before
+            speculation.note_draft(plan, len(drafted), accepted, draft_s, step_s - draft_s)
+            run.drafted_tokens += len(drafted)
+            run.draft_counts = speculation.counts
+        speculation.observe(run.token_ids[held:])
+        return reason
 
     def _take_rows(self, drafted: list[int]) -> Generator[TextChunk, None, FinishReason | None]:
         """Draw from the rows of the last pass up to the first that disagrees with the draft."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engines.base import Cancelled
-from engines.llama_cpp.context import CHUNK_TOKENS, MAX_OUTPUT_ROWS
+from engines.llama_cpp.context import CHUNK_TOKENS
 from engines.llama_cpp.kv_cache import SequenceCache
 from engines.llama_cpp.native_model import NativeModel
 from engines.llama_cpp.sampling import SamplerChain
-from engines.speculative.depth import DraftDepth
+from engines.speculative.accept import accepted_count
 from engines.types import SamplingParams
-
-MAX_DEPTH = min(8, MAX_OUTPUT_ROWS - 1)
 
 
 class Drafter:
-    """A draft model and how deep it pays to draft with it.
+    """A draft model at work on one sequence at a time.
+
+    Its cache holds the sequence from some token on: from the first one, or from a later one where
+    reading all of it was not worth the time.
 
     Args:
         name: The draft model's own name.
@@ -37,21 +38,50 @@ class Drafter:
         self.name = name
         self.model = model
         self.cache = cache
-        self.depth = DraftDepth(MAX_DEPTH)
         self._window_tokens = window_tokens
         self._shared_ids = min(target_vocabulary_size, model.vocabulary.size)
         self._greedy = SamplerChain(SamplingParams(temperature=0.0), model.vocabulary.size)
+        self._cancelled: Cancelled = lambda: False
+        self._start = 0
+        self._drafted: list[int] = []
+        self._drafted_after = 0
 
-    def follow(self, token_ids: Sequence[int], cancelled: Cancelled) -> None:
+    def begin(self, cache_key: str, prompt_ids: Sequence[int], cancelled: Cancelled) -> None:
+        """Turn to another sequence, or to the next turn of the same."""
+        self._cancelled = cancelled
+        self._start = 0
+        self._drafted = []
+        self.cache.switch(cache_key, prompt_ids)
+
+    def follow(self, token_ids: Sequence[int]) -> None:
         """Read `token_ids` as far as the window reaches, while the target reads them too."""
         if len(token_ids) <= self._window_tokens:
-            self._read(token_ids, 0, cancelled)
+            self._read(token_ids, 0)
 
-    def draft(self, token_ids: Sequence[int], depth: int, cancelled: Cancelled) -> list[int]:
-        """The `depth` tokens it thinks come next; fewer where the answer or its window ends."""
-        depth = min(depth, self._window_tokens - len(token_ids))
-        if depth <= 0 or not self._read(token_ids, 1, cancelled):
+    def unread_tokens(self, sequence_ids: Sequence[int]) -> int:
+        self._drop_rejected(sequence_ids)
+        return len(sequence_ids) - self._start - len(self.cache.token_ids)
+
+    def propose(self, sequence_ids: Sequence[int], depth: int, read_tokens: int) -> list[int]:
+        """Fewer where the answer or the window ends, or cancelled while it reads."""
+        if self.unread_tokens(sequence_ids) > max(1, read_tokens):
+            self._start = max(0, len(sequence_ids) - max(1, read_tokens))
+            self.cache.truncate(0)
+        depth = min(depth, self._window_tokens - (len(sequence_ids) - self._start))
+        if depth <= 0:
             return []
+        self.cache.truncate(len(sequence_ids) - self._start - 1)
+        if not self._read(sequence_ids, 1):
+            return []
+        self._drafted, self._drafted_after = self._draft(depth), len(sequence_ids)
+        return self._drafted
+
+    def close(self) -> None:
+        self._greedy.close()
+        self.cache.close()
+        self.model.close()
+
+    def _draft(self, depth: int) -> list[int]:
         drafted: list[int] = []
         while True:
             token_id = self.cache.context.sample(self._greedy, 0)
@@ -62,19 +92,21 @@ class Drafter:
                 return drafted
             self.cache.decode([token_id], 1)
 
-    def _read(self, token_ids: Sequence[int], output_rows: int, cancelled: Cancelled) -> bool:
+    def _read(self, sequence_ids: Sequence[int], output_rows: int) -> bool:
         """Read what is new; False if cancelled, or if a token is the target's alone."""
-        self.cache.keep_prefix_of(token_ids[: len(token_ids) - output_rows])
-        while (start := len(self.cache.token_ids)) < len(token_ids):
-            chunk = token_ids[start : start + CHUNK_TOKENS]
-            if cancelled() or max(chunk) >= self._shared_ids:
+        while (start := self._start + len(self.cache.token_ids)) < len(sequence_ids):
+            chunk = list(sequence_ids[start : start + CHUNK_TOKENS])
+            if self._cancelled() or max(chunk) >= self._shared_ids:
                 return False
-            is_last = start + len(chunk) == len(token_ids)
+            is_last = start + len(chunk) == len(sequence_ids)
             self.cache.decode(chunk, output_rows if is_last else 0)
             self.cache.context.wait()
         return True
 
-    def close(self) -> None:
-        self._greedy.close()
-        self.cache.close()
-        self.model.close()
+    def _drop_rejected(self, sequence_ids: Sequence[int]) -> None:
+        """Forget what was drafted and did not come about."""
+        after = self._drafted_after
+        confirmed = accepted_count(self._drafted, sequence_ids[after : after + len(self._drafted)])
+        if self._drafted:
+            self.cache.truncate(after - self._start + confirmed)
+            self._drafted = []

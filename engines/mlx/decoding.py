@@ -9,7 +9,11 @@ from typing import Any
 import mlx.core as mx
 
 from engines.mlx.kv_cache import KVCache
-from engines.mlx.sampling import PENALTY_WINDOW_TOKENS, Sampler
+from engines.mlx.sampling import Sampler
+from engines.types import PENALTY_WINDOW_TOKENS
+
+_HISTORY_TOKENS = 2 * PENALTY_WINDOW_TOKENS
+"""What the penalties look at, and as much again that a draft may have added in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,15 @@ def prefill(
     """
     while (done := len(cache.token_ids)) < len(token_ids):
         chunk = list(token_ids[done : done + chunk_tokens])
-        network(mx.array(chunk)[None], cache=cache.layers)
-        mx.eval([layer.state for layer in cache.layers])
-        cache.token_ids.extend(chunk)
+        feed_chunk(network, cache, chunk)
         yield len(cache.token_ids)
+
+
+def feed_chunk(network: Any, cache: KVCache, token_ids: list[int]) -> None:
+    """One pass over tokens that follow on what the cache holds; its logits are not computed."""
+    network(mx.array(token_ids)[None], cache=cache.layers)
+    mx.eval([layer.state for layer in cache.layers])
+    cache.token_ids.extend(token_ids)
 
 
 def as_ids(tokens: mx.array) -> list[int]:
@@ -56,9 +65,13 @@ class Decoder:
         self._sampler = sampler
         self._position = 0
         self._history: mx.array | None = None
+        self._logits = mx.array([])
+        self._sampled_position = 0
 
     def run(self, last_prompt_id: int) -> Iterator[Token]:
         """Generated tokens without end; the caller stops."""
+        if self._sampler.form is not None:
+            yield from self._run_in_form(last_prompt_id)
         token = self._start(last_prompt_id)
         while True:
             following = self._launch(token)
@@ -66,6 +79,21 @@ class Decoder:
             self.cache.token_ids.append(token_id)
             yield Token(token_id)
             token = following
+
+    def _run_in_form(self, last_prompt_id: int) -> Iterator[Token]:
+        """Like `run`, but no token is fed before the constraint has let it through."""
+        token = self._start(last_prompt_id)
+        while True:
+            (token_id,) = self._settle(token)
+            token = self._launch(mx.array([token_id]))
+            self.cache.token_ids.append(token_id)
+            yield Token(token_id)
+
+    def _settle(self, sampled: mx.array, drafted: Sequence[int] = ()) -> list[int]:
+        """Wait for what the last pass sampled; returns the part of it to take."""
+        return self._sampler.settle(
+            self._logits, as_ids(sampled), drafted, self._sampled_position, self._history
+        )
 
     def _start(self, last_prompt_id: int) -> mx.array:
         self.cache.token_ids.append(last_prompt_id)
@@ -84,12 +112,14 @@ class Decoder:
 
     def _feed(self, tokens: mx.array) -> mx.array:
         """Token ids sampled after each of `tokens`; shape: that of `tokens`."""
-        logits = self._network(tokens[None], cache=self.cache.layers)[0]
-        return self._sampler.sample(logits, self._position, self._history)
+        self._logits = self._network(tokens[None], cache=self.cache.layers)[0]
+        self._sampled_position = self._position
+        return self._sampler.sample(self._logits, self._position, self._history)
 
     def _remember(self, tokens: mx.array) -> mx.array:
         """Add tokens that are about to be fed to what the penalties look at."""
         if self._sampler.needs_history:
             earlier = self._history
-            self._history = tokens if earlier is None else mx.concatenate([earlier, tokens])
+            history = tokens if earlier is None else mx.concatenate([earlier, tokens])
+            self._history = history[-_HISTORY_TOKENS:]
         return tokens

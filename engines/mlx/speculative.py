@@ -1,28 +1,30 @@
-"""Speculative decode: a small model drafts, the target confirms several tokens in one pass."""
+"""Speculative decode: drafts are confirmed by the target, several tokens in one pass."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
 
 from engines.base import Cancelled
-from engines.mlx.decoding import Decoder, Token, as_ids, prefill
-from engines.mlx.kv_cache import KVCache
+from engines.mlx.decoding import Decoder, Token, as_ids, feed_chunk
+from engines.mlx.kv_cache import KVCache, flat_layers
 from engines.mlx.sampling import Sampler
 from engines.speculative.accept import accepted_count
-from engines.speculative.depth import DraftDepth
+from engines.speculative.turn import DraftPlan, Speculation
 
 
 class Drafter:
     """The draft model at work on one sequence.
 
     Args:
-        cache: Holds a prefix of the sequence; catches up with it when a draft is asked for.
+        cache: Holds the sequence from some token on: from the first one, or from a later one where
+            reading all of it was not worth the time.
         vocabulary_size: Ids that the target knows; none beyond is drafted.
-        cancelled: Asked while it catches up, which can take as long as a prefill.
+        cancelled: Asked while it reads, which can take as long as a prefill.
     """
 
     def __init__(
@@ -38,12 +40,32 @@ class Drafter:
         self._vocabulary_size = vocabulary_size
         self._chunk_tokens = chunk_tokens
         self._cancelled = cancelled
+        self._start = 0
+        self._drafted: list[int] = []
+        self._drafted_after = 0
 
-    def draft(self, sequence_ids: Sequence[int], depth: int) -> list[int]:
-        """The `depth` likeliest tokens after `sequence_ids`; none when cancelled meanwhile."""
-        for _ in prefill(self._network, self._cache, sequence_ids[:-1], self._chunk_tokens):
-            if self._cancelled():
-                return []
+    def follow(self, sequence_ids: Sequence[int]) -> bool:
+        """Read all but the last token; False if cancelled, or if a token is the target's alone."""
+        end = len(sequence_ids) - 1
+        while (start := self._start + len(self._cache.token_ids)) < end:
+            chunk = list(sequence_ids[start : min(start + self._chunk_tokens, end)])
+            if self._cancelled() or max(chunk) >= self._vocabulary_size:
+                return False
+            feed_chunk(self._network, self._cache, chunk)
+        return sequence_ids[-1] < self._vocabulary_size
+
+    def unread_tokens(self, sequence_ids: Sequence[int]) -> int:
+        self._drop_rejected(sequence_ids)
+        return len(sequence_ids) - self._start - len(self._cache.token_ids)
+
+    def propose(self, sequence_ids: Sequence[int], depth: int, read_tokens: int) -> list[int]:
+        """The `depth` likeliest tokens; none when cancelled while it reads."""
+        if self.unread_tokens(sequence_ids) > max(1, read_tokens):
+            self._start = max(0, len(sequence_ids) - max(1, read_tokens))
+            self._rewind(0)
+        self._rewind(len(sequence_ids) - self._start - 1)
+        if not self.follow(sequence_ids):
+            return []
         token = mx.array([sequence_ids[-1]])
         drafted = []
         for _ in range(depth):
@@ -52,26 +74,35 @@ class Drafter:
             ]
             token = mx.argmax(logits, axis=-1)
             drafted.append(token)
-        token_ids = as_ids(mx.concatenate(drafted))
-        self._cache.token_ids += [sequence_ids[-1], *token_ids[:-1]]
-        return token_ids
+        self._drafted = as_ids(mx.concatenate(drafted))
+        self._drafted_after = len(sequence_ids)
+        self._cache.token_ids += [sequence_ids[-1], *self._drafted[:-1]]
+        return self._drafted
 
-    def keep(self, length_tokens: int) -> None:
-        """Forget what was drafted beyond the confirmed sequence."""
+    def _drop_rejected(self, sequence_ids: Sequence[int]) -> None:
+        """Forget what was drafted and did not come about."""
+        if self._drafted:
+            after = self._drafted_after
+            came = sequence_ids[after : after + len(self._drafted)]
+            self._rewind(after - self._start + accepted_count(self._drafted, came))
+            self._drafted = []
+
+    def _rewind(self, length_tokens: int) -> None:
         if not self._cache.rewind(length_tokens):
             raise RuntimeError("the draft model's KV cache did not rewind")
 
 
 class SpeculativeDecoder(Decoder):
-    """Decodes with drafts where that pays, plainly where not.
+    """Decodes with drafts where that pays, plainly and with a step in flight where not.
 
     Every token is sampled by the target from its own logits; a drafted one is kept while it equals
     the sample. So the answer is the one plain decode would give, up to rounding: a pass of several
     rows may add in another order than a pass of one.
 
     Args:
-        depth: Chooses the number of tokens to draft; measures across turns.
+        speculation: Chooses the drafts; holds the prompt.
         max_tokens: No more than this many tokens will be taken.
+        drafter: The draft model that `speculation` uses, where it does.
     """
 
     def __init__(
@@ -79,64 +110,130 @@ class SpeculativeDecoder(Decoder):
         network: Any,
         cache: KVCache,
         sampler: Sampler,
-        drafter: Drafter,
-        depth: DraftDepth,
+        speculation: Speculation,
         max_tokens: int,
+        drafter: Drafter | None = None,
     ) -> None:
         super().__init__(network, cache, sampler)
         self.drafted_tokens = 0
-        self._drafter = drafter
-        self._depth = depth
+        self.speculation = speculation
         self._max_tokens = max_tokens
+        self._drafter = drafter
+        self._rewindable_tokens = _rewindable_tokens(cache)
+        self._plain_since_s: float | None = None
 
     def run(self, last_prompt_id: int) -> Iterator[Token]:
         token = self._start(last_prompt_id)
+        if self._drafter is not None and self.speculation.record.reads_along:
+            self._drafter.follow(self.speculation.token_ids)
+        if self._sampler.form is not None:
+            yield from self._draft_in_form(token)
         while True:
-            started_s = time.perf_counter()
-            if self._next_depth():
-                (last_id,) = as_ids(token)
-                yield Token(last_id)
-                while depth := self._next_depth():
-                    for drafted in self._step(last_id, depth):
-                        yield drafted
-                        last_id = drafted.id
-                self.cache.token_ids.append(last_id)
-                token = self._launch(mx.array([last_id]))
-            else:
+            plan = self.speculation.plan(self._room_tokens, ahead=True)
+            if plan is None:
                 following = self._launch(token)
-                (token_id,) = as_ids(token)
-                self._depth.record_plain(time.perf_counter() - started_s)
-                self.cache.token_ids.append(token_id)
-                yield Token(token_id)
+                yield self._take_plain(token)
                 token = following
+            else:
+                token = yield from self._speculate(token, plan)
 
-    def _next_depth(self) -> int:
-        return max(0, min(self._depth.next_depth(), self._max_tokens - self._position - 1))
+    def _draft_in_form(self, token: mx.array) -> Iterator[Token]:
+        """Like `run`, but no token is fed before the constraint has let it through."""
+        (last_id,) = self._settle(token)
+        self.speculation.observe([last_id])
+        yield Token(last_id)
+        while True:
+            for each in self._step(last_id, self.speculation.plan(self._room_tokens)):
+                yield each
+                last_id = each.id
 
-    def _step(self, last_id: int, depth: int) -> list[Token]:
-        """Draft after `last_id` and verify; returns the confirmed tokens and the target's next."""
-        held = self.cache.token_ids
+    def _speculate(self, token: mx.array, plan: DraftPlan) -> Generator[Token, None, mx.array]:
+        """Draft as long as it pays; returns the token that is then in flight."""
+        tokens = self._step_ahead(token, plan)
+        while True:
+            yield from tokens
+            last_id = tokens[-1].id
+            next_plan = self.speculation.plan(self._room_tokens)
+            if next_plan is None:
+                break
+            tokens = self._step(last_id, next_plan)
+        self._plain_since_s = None
+        self.cache.token_ids.append(last_id)
+        return self._launch(mx.array([last_id]))
+
+    @property
+    def _room_tokens(self) -> int:
+        """Tokens that may be drafted: wanted, and to be taken back where they are refused."""
+        wanted = self._max_tokens - self._position - 1
+        return max(0, min(wanted, self._rewindable_tokens - len(self.cache.token_ids) - 2))
+
+    def _take_plain(self, token: mx.array) -> Token:
+        """Wait for a token while the next one is computed."""
+        (token_id,) = as_ids(token)
+        now_s, since_s = time.perf_counter(), self._plain_since_s
+        self._plain_since_s = now_s
+        self.speculation.note_plain(None if since_s is None else now_s - since_s)
+        self.speculation.observe([token_id])
+        self.cache.token_ids.append(token_id)
+        return Token(token_id)
+
+    def _step_ahead(self, token: mx.array, plan: DraftPlan) -> list[Token]:
+        """Verify a lookup's draft behind a token that is still being computed.
+
+        For a draft model that token is waited for, and nothing verified yet.
+        """
+        drafted = self.speculation.propose(plan)[1:] if plan.lookup else []
+        sampled: mx.array | None = None
+        if drafted:
+            fed = mx.concatenate([token, mx.array(drafted, dtype=token.dtype)])
+            sampled = self._feed(self._remember(fed))
+            mx.async_eval(sampled)  # type: ignore[no-untyped-call]
+        (token_id,) = as_ids(token)
         started_s = time.perf_counter()
-        drafted = self._drafter.draft([*held, last_id], depth)
+        self.speculation.note_plain(None)
+        self.speculation.observe([token_id])
+        if sampled is None:
+            return [Token(token_id)]
+        taken = self._settle(sampled, drafted)
+        self.speculation.note_draft(
+            plan, len(drafted), len(taken) - 1, 0.0, time.perf_counter() - started_s
+        )
+        return [Token(token_id), *self._confirm(token_id, drafted, taken)]
+
+    def _step(self, last_id: int, plan: DraftPlan | None) -> list[Token]:
+        """Draft after `last_id` and verify; returns the confirmed tokens and the target's next."""
+        started_s = time.perf_counter()
+        drafted = self.speculation.propose(plan) if plan else []
         drafted_s = time.perf_counter()
-        fed = self._remember(mx.array([last_id, *drafted]))
-        sampled = as_ids(self._feed(fed))
-        verified_s = time.perf_counter()
-        accepted = accepted_count(drafted, sampled)
+        taken = self._settle(self._feed(self._remember(mx.array([last_id, *drafted]))), drafted)
+        pass_s = time.perf_counter() - drafted_s
+        if plan is None:
+            self.speculation.note_plain(pass_s)
+        else:
+            self.speculation.note_draft(
+                plan, len(drafted), len(taken) - 1, drafted_s - started_s, pass_s
+            )
+        return self._confirm(last_id, drafted, taken)
+
+    def _confirm(self, fed_id: int, drafted: list[int], taken: list[int]) -> list[Token]:
+        """Take what a pass over `fed_id` and `drafted` gave, and take the rest back."""
+        accepted = len(taken) - 1
         rejected = len(drafted) - accepted
         self.cache.drop_unconfirmed(rejected)
-        held += [last_id, *drafted[:accepted]]
-        self._forget(rejected)
-        self._drafter.keep(len(held))
-        self._position += accepted + 1
+        self.cache.token_ids += [fed_id, *drafted[:accepted]]
+        if self._history is not None and rejected:
+            self._history = self._history[:-rejected]
+        self._position += len(taken)
         self.drafted_tokens += len(drafted)
-        if drafted:
-            self._depth.record(depth, accepted, drafted_s - started_s, verified_s - drafted_s)
-        return [
-            *(Token(token_id, True) for token_id in drafted[:accepted]),
-            Token(sampled[accepted]),
-        ]
+        self.speculation.observe(taken)
+        return [*(Token(token_id, True) for token_id in taken[:-1]), Token(taken[-1])]
 
-    def _forget(self, tokens: int) -> None:
-        if self._history is not None and tokens:
-            self._history = self._history[:-tokens]
+
+def _rewindable_tokens(cache: KVCache) -> int:
+    """Length up to which the cache can be cut: that of its smallest sliding window."""
+    windows = [
+        int(layer.max_size)
+        for layer in flat_layers(cache.layers)
+        if type(layer).__name__ == "RotatingKVCache"
+    ]
+    return min(windows, default=sys.maxsize)

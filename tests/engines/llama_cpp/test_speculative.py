@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from engines.events import FinishReason
-from engines.speculative.depth import DraftDepth
+from engines.speculative.drafters import FILE_LOOKUP
 from engines.types import SamplingParams
 from tests.engines.llama_cpp.pair import DemoPair
+from tests.engines.speculative.forced import ForcedRecord
 
 pytestmark = pytest.mark.model
 
@@ -18,21 +20,21 @@ QUESTIONS = (
 )
 
 
-class FixedDepth(DraftDepth):
-    """Drafts the same number of tokens in every step, whatever it costs."""
-
-    def __init__(self, depth: int) -> None:
-        super().__init__(max(depth, 1))
-        self.fixed_depth = depth
-
-    def next_depth(self) -> int:
-        return self.fixed_depth
+@pytest.fixture(params=[1, 2, 3, 7, 11])
+def drafting(pair: DemoPair, request: pytest.FixtureRequest) -> Iterator[DemoPair]:
+    yield from forced(pair, request.param)
 
 
-@pytest.fixture(params=[1, 2, 4, 8])
-def drafting(pair: DemoPair, request: pytest.FixtureRequest) -> DemoPair:
-    pair.drafter.depth = FixedDepth(request.param)
-    return pair
+@pytest.fixture
+def drafting_three(pair: DemoPair) -> Iterator[DemoPair]:
+    yield from forced(pair, 3)
+
+
+def forced(pair: DemoPair, depth: int) -> Iterator[DemoPair]:
+    learned = pair.loaded.speculation
+    pair.loaded.speculation = ForcedRecord(depth)
+    yield pair
+    pair.loaded.speculation = learned
 
 
 def sequence_is_consistent(pair: DemoPair, token_ids: tuple[int, ...]) -> bool:
@@ -93,15 +95,58 @@ def test_an_abandoned_generation_keeps_the_cache_true(drafting: DemoPair) -> Non
     assert again.text == plain.text
 
 
-def test_a_seed_writes_the_same_text_with_a_draft(pair: DemoPair) -> None:
-    sampling = SamplingParams(temperature=0.8, top_k=40, repetition_penalty=1.1, seed=11)
-    pair.drafter.depth = FixedDepth(4)
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        SamplingParams(temperature=0.8, top_k=40, repetition_penalty=1.1, seed=11),
+        SamplingParams(temperature=0.0, presence_penalty=0.5, frequency_penalty=0.3),
+    ],
+)
+def test_a_seed_and_penalties_write_the_same_text_with_a_draft(
+    drafting_three: DemoPair, sampling: SamplingParams
+) -> None:
+    pair = drafting_three
     request = pair.request(QUESTIONS[1], sampling=sampling)
     drafted = pair.answer(request)
     pair.engine.forget("chat")
     plain = pair.answer(replace(request, use_draft=False))
     assert drafted.finished.stats.drafted_tokens > 0
     assert drafted.text == plain.text
+
+
+def test_the_file_being_rewritten_is_the_draft(drafting_three: DemoPair) -> None:
+    pair = drafting_three
+    request = pair.request(QUESTIONS[2])
+    plain = pair.answer(replace(request, use_draft=False))
+    pair.engine.forget("chat")
+    answer = pair.answer(replace(request, references=("# A file", plain.text)))
+    assert answer.text == plain.text
+    by_drafter = {count.drafter: count for count in answer.finished.stats.draft_counts}
+    assert by_drafter[FILE_LOOKUP].accepted_tokens > 0
+    stats = answer.finished.stats
+    assert sum(count.drafted_tokens for count in by_drafter.values()) == stats.drafted_tokens
+    assert sum(count.accepted_tokens for count in by_drafter.values()) == stats.accepted_tokens
+
+
+def test_without_drafts_nothing_is_drafted(drafting_three: DemoPair) -> None:
+    answer = drafting_three.answer(
+        drafting_three.request(QUESTIONS[2], references=("class Stack:",), use_draft=False)
+    )
+    assert answer.finished.stats.drafted_tokens == 0
+    assert answer.finished.stats.draft_counts == ()
+
+
+def test_a_draft_model_that_read_only_the_end_drafts_too(pair: DemoPair) -> None:
+    ids, _ = pair.loaded.model.vocabulary.encode((pair.prompt(QUESTIONS[2]),))
+    pair.drafter.begin("chat", ids, lambda: False)
+    whole = pair.drafter.propose(ids, 4, len(ids))
+    pair.drafter.begin("other", [], lambda: False)
+    assert len(pair.drafter.propose(ids, 4, 8)) == 4
+    assert len(pair.drafter.cache.token_ids) == 8 + 3
+    pair.drafter.begin("third", ids, lambda: False)
+    assert pair.drafter.propose(ids, 4, len(ids)) == whole
+    longer = [*ids, *whole[:2], 11]
+    assert pair.drafter.unread_tokens(longer) == 1
 
 
 def test_the_next_turn_continues_a_drafted_answer(drafting: DemoPair) -> None:

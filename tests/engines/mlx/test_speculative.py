@@ -13,12 +13,15 @@ from engines.mlx.kv_cache import KVCache, create_kv_cache
 from engines.mlx.loaded_model import LoadedModel
 from engines.mlx.sampling import Sampler
 from engines.mlx.speculative import Drafter, SpeculativeDecoder
-from engines.speculative.depth import DraftDepth
+from engines.speculative.drafters import PROMPT_LOOKUP
+from engines.speculative.turn import DraftPlan, Speculation
 from engines.types import SamplingParams
+from tests.engines.speculative.forced import ForcedRecord
 
 pytestmark = pytest.mark.model
 
 PROMPT = "<|im_start|>user\nWrite a function that counts words.<|im_end|>\n<|im_start|>assistant\n"
+COPYING = PROMPT + "```python\ndef count_words(text):\n    return len(text.split())\n```\n" * 2
 TOKENS = 32
 SAMPLINGS = [
     SamplingParams(temperature=0),
@@ -28,71 +31,71 @@ SAMPLINGS = [
 ]
 
 
-class Depths(DraftDepth):
-    """Asks for the given depths, over and over."""
-
-    def __init__(self, depths: Sequence[int]) -> None:
-        super().__init__()
-        self._wanted = list(depths)
-        self.recorded: list[tuple[int, int]] = []
-        self.plain_steps = 0
-
-    def next_depth(self) -> int:
-        return self._wanted[(len(self.recorded) + self.plain_steps) % len(self._wanted)]
-
-    def record(self, drafted: int, accepted: int, draft_s: float, verify_s: float) -> None:
-        assert draft_s > 0
-        assert verify_s > 0
-        self.recorded.append((drafted, accepted))
-
-    def record_plain(self, step_s: float) -> None:
-        assert step_s > 0
-        self.plain_steps += 1
-
-
 class WrongDrafter(Drafter):
     """Spoils every third draft in the middle."""
 
     drafts = 0
 
-    def draft(self, sequence_ids: Sequence[int], depth: int) -> list[int]:
-        drafted = super().draft(sequence_ids, depth)
+    def propose(self, sequence_ids: Sequence[int], depth: int, read_tokens: int) -> list[int]:
+        drafted = super().propose(sequence_ids, depth, read_tokens)
         self.drafts += 1
         if self.drafts % 3 == 0:
             drafted[depth // 2] = 11
         return drafted
 
 
+class NowAndThen(Speculation):
+    """Drafts nothing in every other two steps."""
+
+    steps = 0
+
+    def plan(self, room_tokens: int, ahead: bool = False) -> DraftPlan | None:
+        self.steps += 1
+        return super().plan(room_tokens, ahead) if self.steps % 4 < 2 else None
+
+
 def prompt_ids(model: LoadedModel) -> list[int]:
     return model.tokenizer.encode(PROMPT)
 
 
-def prefilled(model: LoadedModel) -> KVCache:
+def prefilled(model: LoadedModel, prompt: str = PROMPT) -> KVCache:
     cache = create_kv_cache(model.network)
-    for _ in prefill(model.network, cache, prompt_ids(model)[:-1], 64):
+    for _ in prefill(model.network, cache, model.tokenizer.encode(prompt)[:-1], 64):
         pass
     return cache
 
 
-def plain(model: LoadedModel, sampling: SamplingParams) -> list[int]:
-    decoder = Decoder(model.network, prefilled(model), Sampler(sampling))
-    return [token.id for token in islice(decoder.run(prompt_ids(model)[-1]), TOKENS)]
+def plain(model: LoadedModel, sampling: SamplingParams, prompt: str = PROMPT) -> list[int]:
+    decoder = Decoder(model.network, prefilled(model, prompt), Sampler(sampling))
+    last_id = model.tokenizer.encode(prompt)[-1]
+    return [token.id for token in islice(decoder.run(last_id), TOKENS)]
+
+
+Create = Callable[..., SpeculativeDecoder]
 
 
 @pytest.fixture
-def speculative(
-    demo_target: LoadedModel, demo_draft: LoadedModel
-) -> Callable[..., SpeculativeDecoder]:
+def speculative(demo_target: LoadedModel, demo_draft: LoadedModel) -> Create:
     def create(
         sampling: SamplingParams,
-        depth: DraftDepth,
-        kind: type[Drafter] = Drafter,
+        depth: int,
+        drafter: type[Drafter] | None = Drafter,
+        kind: type[Speculation] = Speculation,
         max_tokens: int = TOKENS,
+        prompt: str = PROMPT,
     ) -> SpeculativeDecoder:
-        drafter = kind(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 64)
-        cache = prefilled(demo_target)
-        sampler = Sampler(sampling)
-        return SpeculativeDecoder(demo_target.network, cache, sampler, drafter, depth, max_tokens)
+        ids = demo_target.tokenizer.encode(prompt)
+        model = None
+        if drafter is not None:
+            model = drafter(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 64)
+        return SpeculativeDecoder(
+            demo_target.network,
+            prefilled(demo_target, prompt),
+            Sampler(sampling),
+            kind(ForcedRecord(depth), ids, None, model),
+            max_tokens,
+            model,
+        )
 
     return create
 
@@ -102,31 +105,50 @@ def take(tokens: Iterator[Token], count: int = TOKENS) -> list[Token]:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("depths", [[4], [1, 0, 0, 5, 2, 0]])
-@pytest.mark.parametrize("kind", [Drafter, WrongDrafter])
+@pytest.mark.parametrize("depth", [1, 5])
+@pytest.mark.parametrize("drafter", [Drafter, WrongDrafter])
+@pytest.mark.parametrize("kind", [Speculation, NowAndThen])
 def test_the_text_is_that_of_plain_decode(
     sampling: SamplingParams,
-    depths: list[int],
-    kind: type[Drafter],
+    depth: int,
+    drafter: type[Drafter],
+    kind: type[Speculation],
     demo_target: LoadedModel,
-    speculative: Callable[..., SpeculativeDecoder],
+    speculative: Create,
 ) -> None:
-    depth = Depths(depths)
-    decoder = speculative(sampling, depth, kind)
+    decoder = speculative(sampling, depth, drafter, kind)
     tokens = take(decoder.run(prompt_ids(demo_target)[-1]))
     assert [token.id for token in tokens] == plain(demo_target, sampling)
-    assert decoder.drafted_tokens == sum(drafted for drafted, _ in depth.recorded) > 0
+    counted = sum(count.drafted_tokens for count in decoder.speculation.counts)
+    assert decoder.drafted_tokens == counted > 0
     assert any(token.drafted for token in tokens)
-    if 0 in depths:
-        assert depth.plain_steps
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("depth", [1, 3, 7])
+def test_lookups_give_the_text_of_plain_decode_too(
+    sampling: SamplingParams, depth: int, demo_target: LoadedModel, speculative: Create
+) -> None:
+    decoder = speculative(sampling, depth, None, prompt=COPYING)
+    ids = demo_target.tokenizer.encode(COPYING)
+    tokens = take(decoder.run(ids[-1]))
+    assert [token.id for token in tokens] == plain(demo_target, sampling, COPYING)
+    [count] = decoder.speculation.counts
+    assert count.drafter == PROMPT_LOOKUP
+    assert count.drafted_tokens > 0
 
 
 @pytest.mark.parametrize("taken", [1, 2, 7, 16, 23])
+@pytest.mark.parametrize(("prompt", "drafter"), [(PROMPT, WrongDrafter), (COPYING, None)])
 def test_the_cache_holds_a_prefix_wherever_the_caller_stops(
-    taken: int, demo_target: LoadedModel, speculative: Callable[..., SpeculativeDecoder]
+    taken: int,
+    prompt: str,
+    drafter: type[Drafter] | None,
+    demo_target: LoadedModel,
+    speculative: Create,
 ) -> None:
-    ids = prompt_ids(demo_target)
-    decoder = speculative(SAMPLINGS[0], Depths([3, 0, 5, 0, 0]), WrongDrafter)
+    ids = demo_target.tokenizer.encode(prompt)
+    decoder = speculative(SAMPLINGS[0], 3, drafter, NowAndThen, prompt=prompt)
     sequence = [*ids, *(token.id for token in take(decoder.run(ids[-1]), taken))]
     caches = TurnCaches(decoder.cache)
     caches.settle(sequence)
@@ -136,14 +158,14 @@ def test_the_cache_holds_a_prefix_wherever_the_caller_stops(
     assert {layer.offset for layer in caches.target.layers} == {held}
 
 
+@pytest.mark.parametrize("drafter", [Drafter, None])
 def test_no_more_is_drafted_than_may_be_taken(
-    demo_target: LoadedModel, speculative: Callable[..., SpeculativeDecoder]
+    drafter: type[Drafter] | None, demo_target: LoadedModel, speculative: Create
 ) -> None:
-    depth = Depths([8])
-    decoder = speculative(SAMPLINGS[0], depth, max_tokens=4)
-    take(decoder.run(prompt_ids(demo_target)[-1]), 4)
-    assert depth.recorded[0][0] <= 2
-    assert decoder.drafted_tokens <= 3
+    for limit in (1, 2, 3, 6):
+        decoder = speculative(SAMPLINGS[0], 1, drafter, max_tokens=limit, prompt=COPYING)
+        take(decoder.run(demo_target.tokenizer.encode(COPYING)[-1]), limit)
+        assert decoder.drafted_tokens <= limit - 1
 
 
 def test_the_drafter_catches_up_after_plain_steps(
@@ -152,11 +174,24 @@ def test_the_drafter_catches_up_after_plain_steps(
     ids = demo_target.tokenizer.encode("def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n")
     late = Drafter(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 4)
     early = Drafter(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 64)
-    early.draft(ids[:5], 2)
-    early.keep(5)
-    assert late.draft(ids, 4) == early.draft(ids, 4)
+    early.propose(ids[:5], 2, 5)
+    assert early.unread_tokens(ids) == len(ids) - 5
+    assert late.propose(ids, 4, len(ids)) == early.propose(ids, 4, len(ids))
 
 
-def test_ids_that_the_target_lacks_are_never_drafted(demo_draft: LoadedModel) -> None:
+def test_a_drafter_that_may_read_little_goes_by_the_end(
+    demo_target: LoadedModel, demo_draft: LoadedModel
+) -> None:
+    ids = demo_target.tokenizer.encode(PROMPT)
+    limited = Drafter(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 64)
+    whole = Drafter(demo_draft.network, create_kv_cache(demo_draft.network), 8192, 64)
+    drafted = limited.propose(ids, 3, 6)
+    assert drafted == whole.propose(ids[-6:], 3, 6)
+    assert limited.unread_tokens([*ids, drafted[0], 11]) == 1
+
+
+def test_ids_that_either_model_lacks_are_never_fed(demo_draft: LoadedModel) -> None:
     drafter = Drafter(demo_draft.network, create_kv_cache(demo_draft.network), 50, 64)
-    assert all(token_id < 50 for token_id in drafter.draft([300, 301, 302], 6))
+    assert all(token_id < 50 for token_id in drafter.propose([30, 31, 32], 6, 3))
+    assert drafter.propose([30, 31, 32, 8000, 40], 6, 9) == []
+    assert drafter.propose([30, 31, 32, 33, 8000], 6, 9) == []
