@@ -29,8 +29,8 @@ def chat_turns(path: Sequence[Message]) -> list[PromptTurn]:
             inputs += _input_messages(message)
             continue
         if message is path[-1] or message.parts or message.status is not MessageStatus.FAILED:
-            answer = answer_text(message)
-            turns.append(PromptTurn(message.id, ChatTurn(tuple(inputs), answer, _calls(message))))
+            chat = ChatTurn(tuple(inputs), answer_text(message), _calls(message))
+            turns.append(PromptTurn(message.id, chat, message.profile))
         inputs = []
     return turns
 
@@ -43,6 +43,12 @@ def answer_text(message: Message) -> str:
         if isinstance(part, TextPart) or (isinstance(part, ToolCallPart) and not part.name)
     ]
     return "".join(texts)
+
+
+def attached_texts(path: Sequence[Message]) -> tuple[str, ...]:
+    """Texts of the files attached along a branch, each once, in order."""
+    files = [file.text for message in path for file in message.attachments]
+    return tuple(dict.fromkeys(text for text in files if text))
 
 
 def fenced(label: str, text: str) -> str:

@@ -45,10 +45,11 @@ Traces = Mapping[TraceKey, TokenIds]
 
 @dataclass(frozen=True, slots=True)
 class PromptTurn:
-    """A turn of the branch in view; `message_id` is its answer's."""
+    """A turn of the branch in view; `message_id` is its answer's, `profile` who gave it."""
 
     message_id: str
     chat: ChatTurn
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 
-from conversation.chat_turns import chat_turns
+from conversation.chat_turns import attached_texts, chat_turns
 from conversation.errors import MessageNotFound
 from conversation.loading import LoadEvent, ProfileEngine
 from conversation.message import (
@@ -206,6 +206,7 @@ class Session:
             traces=self._traces,
             on_text=self._save_text,
             on_end=self._turn_ended,
+            references=lambda: attached_texts(self.transcript.path_to(turn.message_id)),
             tools=self._tools,
             memory_bandwidth_bytes_per_s=self.memory_bandwidth_bytes_per_s,
         )

@@ -90,6 +90,10 @@ class Store:
         traces = self._read(partial(store_reads.traces, conversation_id=conversation_id))
         return StoredConversation(conversation_id, title, Transcript(messages, leaf_id), traces)
 
+    def last_profile(self, conversation_id: str) -> str:
+        """Name of the profile that answered last; empty where none did."""
+        return self._read(partial(store_reads.last_profile, conversation_id=conversation_id))
+
     def rename(self, conversation_id: str, title: str) -> None:
         self._write(
             partial(store_writes.rename, conversation_id=conversation_id, title=title.strip())

@@ -52,6 +52,15 @@ def list_conversations(connection: sqlite3.Connection, query: str) -> list[Conve
     return [ConversationSummary(*row) for row in rows]
 
 
+def last_profile(connection: sqlite3.Connection, conversation_id: str) -> str:
+    row: tuple[str] | None = connection.execute(
+        "SELECT profile FROM messages WHERE conversation_id = ? AND profile != ''"
+        " ORDER BY number DESC LIMIT 1",
+        (conversation_id,),
+    ).fetchone()
+    return row[0] if row else ""
+
+
 def conversation(
     connection: sqlite3.Connection, conversation_id: str
 ) -> tuple[str, str | None] | None:

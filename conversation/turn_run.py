@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from conversation.cache_note import cache_note
 from conversation.context_window import (
     HistoryDropped,
     answer_reserve_tokens,
@@ -43,6 +44,7 @@ class TurnContext:
         traces: Token ids of earlier turns.
         on_text: Takes each chunk, for the store.
         on_end: Called once, when the turn is over, with the traces to keep.
+        references: Texts of the files that the answer may repeat, the newest last.
         memory_bandwidth_bytes_per_s: Of this machine, for the bandwidth ceiling; None if unknown.
     """
 
@@ -51,6 +53,7 @@ class TurnContext:
     traces: Traces
     on_text: Callable[[Turn, TextKind, str], None]
     on_end: Callable[[TurnRun, dict[TraceKey, TokenIds]], None]
+    references: Callable[[], tuple[str, ...]] = tuple
     tools: Sequence[ToolSpec] = ()
     memory_bandwidth_bytes_per_s: float | None = None
 
@@ -172,6 +175,9 @@ class TurnRun:
             stop=profile.stop,
             reasoning_tags=builder.template.reasoning_tags,
             tool_call_tags=builder.template.tool_call_tags,
+            constraint=profile.constraint,
+            use_draft=profile.use_draft,
+            references=self._context.references(),
         )
 
     def _on_generation(self, event: EngineEvent) -> None:
@@ -210,8 +216,17 @@ class TurnRun:
             FinishReason.ERROR: TurnState.FAILED,
         }
         state = states.get(finished.reason, TurnState.FINISHED)
-        stats = replace(finished.stats, bandwidth_ceiling_tps=self._ceiling_tps(finished))
+        stats = replace(
+            finished.stats,
+            bandwidth_ceiling_tps=self._ceiling_tps(finished),
+            cache_note=self._cache_note(finished),
+        )
         self._end(state, replace(finished, stats=stats), traces=traces)
+
+    def _cache_note(self, finished: GenerationFinished) -> str:
+        if self._prompt is None:
+            return ""
+        return cache_note(finished, self._prompt, self._turns, self.turn.profile.name)
 
     def _ceiling_tps(self, finished: GenerationFinished) -> float | None:
         bandwidth = self._context.memory_bandwidth_bytes_per_s

@@ -55,10 +55,17 @@ class Engine(Protocol):
         """Drop the KV cache of `cache_key`, if there is one."""
         ...
 
+    def save_caches(self, gives_way: Cancelled) -> None:
+        """Write KV caches to disk, where one is kept there; called when nothing waits.
+
+        `gives_way` turns true when a request comes, which then must not wait long.
+        """
+        ...
+
     def memory_bytes(self) -> int:
         """Bytes of weights and KV caches this engine holds now."""
         ...
 
     def close(self) -> None:
-        """Give everything back. The engine is not used again."""
+        """Save what outlives the process and give everything back. Not used again after that."""
         ...

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 from engines.base import Engine
 from engines.errors import EngineUnavailable
@@ -20,21 +21,24 @@ class EngineEntry:
         module: Where its class lies; imported only when the engine is created.
         library: The library it runs on, or an empty string.
         mend: The command that installs the library.
+        keeps_caches: True where its KV caches can outlive the process.
     """
 
     module: str
     class_name: str
     library: str = ""
     mend: str = ""
+    keeps_caches: bool = False
 
 
 ENGINES: dict[str, EngineEntry] = {
-    "mlx": EngineEntry("engines.mlx.engine", "MLXEngine", "mlx_lm", "pip install mlx-lm"),
+    "mlx": EngineEntry("engines.mlx.engine", "MLXEngine", "mlx_lm", "pip install mlx-lm", True),
     "llama.cpp": EngineEntry(
         "engines.llama_cpp.engine",
         "LlamaCppEngine",
         "llama_cpp",
         "pip install 'llm-tui[llama-cpp]'",
+        keeps_caches=True,
     ),
     "scripted": EngineEntry("engines.scripted", "ScriptedEngine"),
 }
@@ -61,8 +65,11 @@ def why_unavailable(name: str) -> EngineUnavailable | None:
     return None
 
 
-def create_engine(name: str) -> Engine:
+def create_engine(name: str, kv_folder: Path | None = None) -> Engine:
     """A new, empty engine.
+
+    Args:
+        kv_folder: Where KV caches outlive the process; None lets them end with it.
 
     Raises:
         EngineUnavailable: the library is missing or does not import here.
@@ -76,9 +83,10 @@ def create_engine(name: str) -> Engine:
         raise EngineUnavailable(
             f"The {name} engine does not start here: {error}", f"Reinstall it with: {entry.mend}"
         ) from error
-    engine: Engine = getattr(module, entry.class_name)()
+    create = getattr(module, entry.class_name)
+    engine: Engine = create(kv_folder=kv_folder) if entry.keeps_caches else create()
     return engine
 
 
-def create_for(request: LoadRequest) -> Engine:
-    return create_engine(request.engine)
+def create_for(request: LoadRequest, kv_folder: Path | None = None) -> Engine:
+    return create_engine(request.engine, kv_folder)

@@ -21,6 +21,7 @@ from engines.errors import ContextWindowExceeded, GenerationError, ModelLoadErro
 from engines.events import FinishReason, GenerationEvent, LoadProgress
 from engines.generation import GenerationRun
 from engines.kv.prefix import common_prefix_length
+from engines.kv.reuse import CacheReuse, CacheSource
 from engines.types import GenerationRequest, LoadRequest, ModelInfo
 
 ANSWER_SEPARATOR = "%%%"
@@ -125,6 +126,11 @@ class ScriptedEngine:
         self, request: GenerationRequest, cancelled: Cancelled
     ) -> Iterator[GenerationEvent]:
         info = self._loaded()
+        if request.constraint is not None:
+            raise GenerationError(
+                "The scripted engine writes its script and holds to no constraint.",
+                "Choose the mlx or the llama.cpp engine.",
+            )
         segments = [
             self._tokenize(segment) if isinstance(segment, str) else list(segment)
             for segment in request.prompt
@@ -148,6 +154,9 @@ class ScriptedEngine:
     def forget(self, cache_key: str) -> None:
         self._caches.pop(cache_key, None)
 
+    def save_caches(self, gives_way: Cancelled) -> None:
+        """Nothing of it outlives the process."""
+
     def memory_bytes(self) -> int:
         return KV_BYTES_PER_TOKEN * sum(len(cache) for cache in self._caches.values())
 
@@ -157,8 +166,11 @@ class ScriptedEngine:
     def _prefill(
         self, run: GenerationRun, prompt_ids: list[int], cache_key: str, cancelled: Cancelled
     ) -> Iterator[GenerationEvent]:
-        cached = common_prefix_length(self._caches.get(cache_key, []), prompt_ids)
-        done = min(cached, len(prompt_ids) - 1)
+        held = self._caches.get(cache_key, [])
+        matching = common_prefix_length(held, prompt_ids)
+        done = min(matching, len(prompt_ids) - 1)
+        source = CacheSource.MEMORY if done else CacheSource.NONE
+        run.cache_reuse = CacheReuse(len(held), matching, done, source)
         yield run.start_prefill(prompt_ids, done)
         pace = _Pace(self._prefill_rate_tps)
         while done < len(prompt_ids) and not cancelled():

@@ -39,6 +39,9 @@ EventSink = Callable[[EngineEvent], None]
 _SWITCH_INTERVAL_S = 0.0005
 """While a turn runs: keeps a painting interface from holding the interpreter lock for 5 ms."""
 
+_IDLE_S = 0.5
+"""Without a request before the KV caches are written to disk."""
+
 log = logging.getLogger(__name__)
 
 
@@ -117,7 +120,7 @@ class EngineThread:
         engine: Engine | None = None
         try:
             engine = self._load()
-            while (job := self._jobs.get()) is not None:
+            while (job := self._next_job(engine)) is not None:
                 if self._closing.is_set():
                     _refuse(job)
                     break
@@ -132,6 +135,21 @@ class EngineThread:
                 engine.close()
             self.state = EngineState.CLOSED
             self._refuse_waiting_jobs()
+
+    def _next_job(self, engine: Engine | None) -> Job | None:
+        """Wait for a request, and keep the KV caches once the thread has been idle for a while."""
+        try:
+            return self._jobs.get(timeout=_IDLE_S)
+        except queue.Empty:
+            if engine is not None:
+                self._save_caches(engine)
+        return self._jobs.get()
+
+    def _save_caches(self, engine: Engine) -> None:
+        try:
+            engine.save_caches(lambda: not self._jobs.empty())
+        except Exception as error:  # nobody asked for it, so nobody is told
+            log.exception("the KV caches could not be kept", exc_info=error)
 
     def _refuse_waiting_jobs(self) -> None:
         """Nobody waits for ever: what was submitted too late is answered as well."""

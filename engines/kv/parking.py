@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -26,17 +26,33 @@ class CacheParking(Generic[CacheT]):
 
     Args:
         budget_bytes: Bytes of KV cache to keep at most; the last one parked always stays.
+        evicted: Takes each cache that has to go, while it is still there.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        evicted: Callable[[str, ParkedCache[CacheT]], None] = lambda key, cache: None,
+    ) -> None:
         self.budget_bytes = budget_bytes
+        self._evicted = evicted
         self._caches: OrderedDict[str, ParkedCache[CacheT]] = OrderedDict()
 
     def park(self, key: str, cache: ParkedCache[CacheT]) -> None:
         self._caches[key] = cache
         self._caches.move_to_end(key)
-        while self.size_bytes > self.budget_bytes and len(self._caches) > 1:
-            self._caches.popitem(last=False)
+        self.shrink_to(self.budget_bytes, kept=1)
+
+    def shrink_to(self, size_bytes: int, kept: int = 0) -> int:
+        """Give up caches until at most `size_bytes`, or `kept` caches, are left; returns how many.
+
+        The ones used longest ago go first.
+        """
+        given_up = 0
+        while self.size_bytes > size_bytes and len(self._caches) > kept:
+            self._evicted(*self._caches.popitem(last=False))
+            given_up += 1
+        return given_up
 
     def take(self, key: str) -> ParkedCache[CacheT] | None:
         """Remove and return the cache of `key`."""
@@ -53,6 +69,10 @@ class CacheParking(Generic[CacheT]):
 
     def peek(self, key: str) -> ParkedCache[CacheT] | None:
         return self._caches.get(key)
+
+    def newest_first(self) -> Iterator[tuple[str, ParkedCache[CacheT]]]:
+        """Every cache with its key, the one used last first."""
+        yield from reversed(list(self._caches.items()))
 
     def clear(self) -> None:
         self._caches.clear()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 from engines.llama_cpp.library import llama
-
-_TOKEN_BYTES = ctypes.sizeof(ctypes.c_int32)
 
 
 class TokenBatch:
@@ -19,22 +18,29 @@ class TokenBatch:
         for index in range(capacity):
             self.batch.n_seq_id[index] = 1
             self.batch.seq_id[index][0] = 0
+        self._token_ids = _array_at(self.batch.token, ctypes.c_int32, capacity)
+        self._positions = _array_at(self.batch.pos, ctypes.c_int32, capacity)
+        self._yields_logits = _array_at(self.batch.logits, ctypes.c_int8, capacity)
+        self._shape = (0, 0)
 
     def fill(self, token_ids: Sequence[int], position: int, output_rows: int) -> None:
         """Put in `token_ids` from `position` on; the last `output_rows` of them yield logits."""
         count = len(token_ids)
         if not 0 < count <= self.capacity or not 0 <= output_rows <= count:
             raise ValueError(f"{count} tokens with {output_rows} outputs in {self.capacity} places")
-        batch = self.batch
-        batch.n_tokens = count
-        tokens = (ctypes.c_int32 * count)(*token_ids)
-        positions = (ctypes.c_int32 * count)(*range(position, position + count))
-        ctypes.memmove(batch.token, tokens, count * _TOKEN_BYTES)
-        ctypes.memmove(batch.pos, positions, count * _TOKEN_BYTES)
-        for index in range(count):
-            batch.logits[index] = index >= count - output_rows
+        self._token_ids[:count] = token_ids
+        self._positions[:count] = range(position, position + count)
+        if self._shape != (count, output_rows):
+            self._shape = (count, output_rows)
+            self._yields_logits[:count] = [0] * (count - output_rows) + [1] * output_rows
+            self.batch.n_tokens = count
 
     def close(self) -> None:
         if self.batch is not None:
             llama.llama_batch_free(self.batch)
             self.batch = None
+
+
+def _array_at(pointer: Any, kind: Any, length: int) -> Any:
+    """The memory behind a C pointer, as an array that takes slices."""
+    return (kind * length).from_address(ctypes.addressof(pointer.contents))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engines.errors import EngineError, GenerationError, ModelLoadError, NotEnoughMemory
@@ -12,12 +13,14 @@ from engines.llama_cpp.batch import TokenBatch
 from engines.llama_cpp.library import llama, native_log
 from engines.llama_cpp.native_model import NativeModel
 from engines.llama_cpp.sampling import SamplerChain
+from engines.llama_cpp.stored_cache import State
 from engines.llama_cpp.threads import ThreadCounts
 
 CHUNK_TOKENS = 512
-MAX_OUTPUT_ROWS = 16
+MAX_OUTPUT_ROWS = 32
 _WINDOW_STEP_TOKENS = 256
 _KV_SIZE = re.compile(r"llama_kv_cache\w*: size = +([\d.]+) MiB \( *(\d+) cells")
+_COMPUTE_SIZE = re.compile(r"compute buffer size = +([\d.]+) MiB")
 _FIXED_SIZE = re.compile(r"llama_memory_recurrent: size = +([\d.]+) MiB")
 
 KV_TYPES = {
@@ -31,7 +34,45 @@ KV_TYPES = {
     "q4_0": 2,
 }
 
-State = ctypes.Array[ctypes.c_uint8]
+
+@dataclass(frozen=True, slots=True)
+class ContextSizes:
+    """Bytes of a context's buffers, in the library's own words."""
+
+    kv_bytes_per_token: int
+    kv_fixed_bytes: int
+    kv_reserved_bytes: int
+    compute_bytes: int
+
+
+def context_params(window_tokens: int, kv_type: str) -> Any:
+    """The library's settings for a context of one sequence."""
+    params = llama.llama_context_default_params()
+    params.n_ctx = window_tokens
+    params.n_batch = params.n_ubatch = CHUNK_TOKENS
+    params.n_outputs_max = MAX_OUTPUT_ROWS
+    params.n_seq_max = 1
+    params.kv_unified = True
+    params.swa_full = True  # with the window alone, going back gives wrong logits
+    params.type_k = params.type_v = KV_TYPES[kv_type]
+    return params
+
+
+def read_sizes(lines: Sequence[str]) -> ContextSizes:
+    """The library tells the sizes of its buffers in its log only."""
+    text = "\n".join(lines)
+    caches = [(_mib(size), int(cells)) for size, cells in _KV_SIZE.findall(text)]
+    fixed_bytes = round(sum(_mib(size) for size in _FIXED_SIZE.findall(text)))
+    return ContextSizes(
+        kv_bytes_per_token=round(sum(size / cells for size, cells in caches if cells)),
+        kv_fixed_bytes=fixed_bytes,
+        kv_reserved_bytes=round(sum(size for size, _ in caches)) + fixed_bytes,
+        compute_bytes=round(sum(_mib(size) for size in _COMPUTE_SIZE.findall(text))),
+    )
+
+
+def _mib(text: str) -> float:
+    return float(text) * 2**20
 
 
 class Context:
@@ -87,7 +128,18 @@ class Context:
         """Draw a token from output row `row` of the last pass."""
         if not 0 <= row < self._output_rows:  # the library would end the process
             raise GenerationError("A token was asked for without logits.", "Report this defect.")
-        return int(llama.llama_sampler_sample(chain.handle, self._handle, self._output_start + row))
+        return chain.draw(self._handle, self._output_start + row)
+
+    @property
+    def handle(self) -> Any:
+        """The library's handle, for its own loop; never null."""
+        return self._opened()
+
+    @property
+    def thread_counts(self) -> ThreadCounts:
+        """CPU threads in use now."""
+        handle = self._opened()
+        return ThreadCounts(llama.llama_n_threads(handle), llama.llama_n_threads_batch(handle))
 
     def wait(self) -> None:
         """Return when the last pass is done; GPU back ends work on in the background."""
@@ -123,6 +175,30 @@ class Context:
         self.clear()
         return False
 
+    def partial_state(self) -> State | None:
+        """A copy of what cannot be cut: recurrent state and windows, not keys and values."""
+        handle, flags = self._opened(), llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        size = llama.llama_state_seq_get_size_ext(handle, 0, flags)
+        buffer = (ctypes.c_uint8 * size)()
+        copied = llama.llama_state_seq_get_data_ext(handle, buffer, size, 0, flags)
+        return buffer if 0 < copied <= size else None
+
+    def go_back(self, state: State, position: int) -> bool:
+        """Return to where `state` was taken, `position` tokens in; False leaves it undefined."""
+        self._output_rows = 0
+        handle, flags = self._opened(), llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        size = len(state)
+        if llama.llama_state_seq_set_data_ext(handle, state, size, 0, flags) != size:
+            return False
+        memory = llama.llama_get_memory(handle)
+        if not llama.llama_memory_seq_rm(memory, 0, position, -1):
+            return False
+        return int(llama.llama_memory_seq_pos_max(memory, 0)) == position - 1
+
+    def used_bytes(self, tokens: int) -> int:
+        """Of the KV cache, by `tokens` tokens."""
+        return self.kv_fixed_bytes + self.kv_bytes_per_token * tokens
+
     def discard(self) -> None:
         """Give up a context that failed; the next use opens a fresh, empty one."""
         self._output_rows = 0
@@ -141,14 +217,7 @@ class Context:
         return self._handle
 
     def _open(self) -> None:
-        params = llama.llama_context_default_params()
-        params.n_ctx = self._window_tokens
-        params.n_batch = params.n_ubatch = CHUNK_TOKENS
-        params.n_outputs_max = MAX_OUTPUT_ROWS
-        params.n_seq_max = 1
-        params.kv_unified = True
-        params.swa_full = True  # with the window alone, going back gives wrong logits
-        params.type_k = params.type_v = KV_TYPES[self._kv_type]
+        params = context_params(self._window_tokens, self._kv_type)
         params.n_threads = self._threads.decode
         params.n_threads_batch = self._threads.prefill
         native_log.clear()
@@ -166,12 +235,10 @@ class Context:
         )
 
     def _read_sizes(self, lines: list[str]) -> None:
-        """The library tells the sizes of its caches in its log only."""
-        text = "\n".join(lines)
-        caches = [(float(mib) * 2**20, int(cells)) for mib, cells in _KV_SIZE.findall(text)]
-        self.kv_bytes_per_token = round(sum(size / cells for size, cells in caches if cells))
-        self.kv_fixed_bytes = round(sum(float(mib) * 2**20 for mib in _FIXED_SIZE.findall(text)))
-        self.kv_reserved_bytes = round(sum(size for size, _ in caches)) + self.kv_fixed_bytes
+        sizes = read_sizes(lines)
+        self.kv_bytes_per_token = sizes.kv_bytes_per_token
+        self.kv_fixed_bytes = sizes.kv_fixed_bytes
+        self.kv_reserved_bytes = sizes.kv_reserved_bytes
 
 
 def _decode_error(result: int) -> GenerationError | NotEnoughMemory:

@@ -5,22 +5,44 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from engines.base import Cancelled
 from engines.errors import ContextWindowExceeded, EngineError, GenerationError
 from engines.events import GenerationEvent, LoadProgress
 from engines.generation import GenerationRun
+from engines.heap import give_back_heap
+from engines.kv.shelf import draft_shelf_for, shelf_for
+from engines.llama_cpp.context import MAX_OUTPUT_ROWS
 from engines.llama_cpp.decode import DecodeLoop
-from engines.llama_cpp.loading import LoadedModel, check_settings, open_drafter, open_model
+from engines.llama_cpp.loading import (
+    NO_WAY_BACK,
+    LoadedModel,
+    check_settings,
+    open_drafter,
+    open_model,
+)
 from engines.llama_cpp.prefill import ChunkLength, prefill
 from engines.llama_cpp.sampling import SamplerChain
+from engines.llama_cpp.vocabulary import Vocabulary
+from engines.logit_bias import resolve_logit_bias
+from engines.speculative.turn import Speculation
 from engines.types import GenerationRequest, LoadRequest, ModelInfo
+
+_LIBRARIES = ("llama-cpp-python",)
+_LEAVING_S = 1.0
+"""To write KV caches at the end; most are on disk by then."""
 
 
 class LlamaCppEngine:
-    """One GGUF model, and one draft model at most."""
+    """One GGUF model, and one draft model at most.
 
-    def __init__(self) -> None:
+    Args:
+        kv_folder: Where KV caches outlive the process; None lets them end with it.
+    """
+
+    def __init__(self, kv_folder: Path | None = None) -> None:
+        self._kv_folder = kv_folder
         self._loaded: LoadedModel | None = None
         self._chunk_length = ChunkLength()
 
@@ -31,12 +53,14 @@ class LlamaCppEngine:
         check_settings(request)
         loaded = open_model(request, report, cancelled)
         self._loaded = loaded
+        if not loaded.model.can_rewind:
+            loaded.info = replace(loaded.info, draft_refused=NO_WAY_BACK)
         if request.draft_model is not None:
             try:
-                loaded.drafter = open_drafter(loaded, request, report, cancelled)
-                loaded.info = replace(loaded.info, draft_name=loaded.drafter.name)
+                loaded.use_drafter(open_drafter(loaded, request, report, cancelled))
             except EngineError as error:  # no reason to do without the model itself
                 loaded.info = replace(loaded.info, draft_refused=error.message)
+        self._open_shelves(loaded, request)
         return loaded.info
 
     def generate(
@@ -48,17 +72,23 @@ class LlamaCppEngine:
         limit_tokens = _limit_tokens(request, loaded.info, len(prompt_ids))
         run = GenerationRun(request, loaded.info, counts)
         run.started_s = started_s
-        chain = SamplerChain(request.sampling, loaded.model.vocabulary.size, prompt_ids)
+        chain = _open_chain(request, loaded.model.vocabulary, prompt_ids)
         cache, drafter = loaded.cache, loaded.drafter if request.use_draft else None
         try:
             if drafter is not None:
-                drafter.cache.switch(request.cache_key, prompt_ids)
-            yield run.start_prefill(prompt_ids, cache.switch(request.cache_key, prompt_ids))
-            reason = yield from prefill(run, cache, drafter, self._chunk_length, cancelled)
+                drafter.begin(request.cache_key, prompt_ids, cancelled)
+            cached_tokens = cache.switch(request.cache_key, prompt_ids)
+            run.cache_reuse = cache.reuse
+            yield run.start_prefill(prompt_ids, cached_tokens)
+            reason = yield from prefill(
+                run, cache, drafter, loaded.speculation, self._chunk_length, cancelled
+            )
             if reason is None:
+                speculation = _speculation(loaded, request, prompt_ids)
                 reason = yield from DecodeLoop(
-                    run, cache, loaded.model.vocabulary, chain, limit_tokens, cancelled, drafter
+                    run, cache, loaded.model.vocabulary, chain, limit_tokens, cancelled, speculation
                 ).chunks()
+            run.plain_decode_tps = loaded.speculation.costs.plain_tps
             cache.keep_prefix_of(run.token_ids)
             yield from run.finish(reason)
         except Exception:
@@ -66,6 +96,7 @@ class LlamaCppEngine:
             raise
         finally:
             cache.keep_prefix_of(run.token_ids)
+            cache.mark()
             chain.close()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -77,18 +108,64 @@ class LlamaCppEngine:
             for cache in self._loaded.caches:
                 cache.forget(cache_key)
 
+    def save_caches(self, gives_way: Cancelled) -> None:
+        self._save_caches(gives_way, is_leaving=False)
+
     def memory_bytes(self) -> int:
         return self._loaded.memory_bytes if self._loaded is not None else 0
 
     def close(self) -> None:
         if self._loaded is not None:
+            end_s = time.perf_counter() + _LEAVING_S
+            self._save_caches(lambda: time.perf_counter() > end_s, is_leaving=True)
             loaded, self._loaded = self._loaded, None
             loaded.close()
+            give_back_heap()
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The loaded model, for a comparison with the library's own loop."""
+        return self._require_loaded()
+
+    def _open_shelves(self, loaded: LoadedModel, request: LoadRequest) -> None:
+        loaded.cache.disk = shelf_for(self._kv_folder, request, loaded.info, _LIBRARIES)
+        if loaded.drafter is not None:
+            loaded.drafter.cache.disk = draft_shelf_for(
+                self._kv_folder, request, loaded.info, _LIBRARIES
+            )
+
+    def _save_caches(self, gives_way: Cancelled, is_leaving: bool) -> None:
+        for cache in self._loaded.caches if self._loaded is not None else ():
+            cache.save(gives_way, is_leaving)
 
     def _require_loaded(self) -> LoadedModel:
         if self._loaded is None:
             raise GenerationError("No model is loaded.", "Choose a model.")
         return self._loaded
+
+
+def _open_chain(
+    request: GenerationRequest, vocabulary: Vocabulary, prompt_ids: Sequence[int]
+) -> SamplerChain:
+    sampling = request.sampling
+    logit_bias = resolve_logit_bias(sampling.logit_bias, vocabulary.tokenize, vocabulary.size)
+    form = None
+    if request.constraint is not None:
+        from engines.grammar.answer_form import AnswerForm
+
+        form = AnswerForm(request.constraint, vocabulary.grammar_vocabulary(), request)
+    return SamplerChain(sampling, vocabulary.size, prompt_ids, logit_bias, form)
+
+
+def _speculation(
+    loaded: LoadedModel, request: GenerationRequest, prompt_ids: Sequence[int]
+) -> Speculation | None:
+    """Drafts for this turn; None where they are not wanted, or could not be taken back."""
+    if not request.use_draft or not loaded.model.can_rewind:
+        return None
+    record = loaded.speculation
+    file_lookup = record.file_lookup(request.references, loaded.model.vocabulary.tokenize)
+    return Speculation(record, prompt_ids, file_lookup, loaded.drafter, MAX_OUTPUT_ROWS)
 
 
 def _limit_tokens(request: GenerationRequest, info: ModelInfo, prompt_tokens: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -15,19 +15,22 @@ from engines.errors import IncompatibleDraftModel, ModelLoadError
 from engines.events import LoadProgress
 from engines.llama_cpp.context import KV_TYPES, Context
 from engines.llama_cpp.kv_cache import SequenceCache
-from engines.llama_cpp.memory import check_memory, kv_bytes_per_token
+from engines.llama_cpp.memory import plan_load, planned_types
 from engines.llama_cpp.native_model import NativeModel
 from engines.llama_cpp.probe import check_header_in_own_process
 from engines.llama_cpp.speculative import Drafter
 from engines.llama_cpp.threads import choose_thread_counts
+from engines.memory import KVCost, MemoryPlan
 from engines.model_files.fingerprint import tokenizer_fingerprint
 from engines.model_files.gguf import GgufHeader
 from engines.model_files.gguf_split import read_split_headers
 from engines.model_files.locate import locate_model
+from engines.speculative.record import SpeculationRecord
 from engines.types import LoadRequest, ModelInfo
 
 DEFAULT_WINDOW_TOKENS = 32_768
 """Where the request names none and the model could take more: its KV cache is reserved whole."""
+NO_WAY_BACK = "This model's KV cache cannot take drafts back."
 _PARKING_BYTES_MAX = 2 * 2**30
 
 
@@ -39,6 +42,7 @@ class LoadedModel:
     cache: SequenceCache
     info: ModelInfo
     drafter: Drafter | None = None
+    speculation: SpeculationRecord = field(default_factory=SpeculationRecord)
 
     @property
     def caches(self) -> list[SequenceCache]:
@@ -51,6 +55,13 @@ class LoadedModel:
         return sum(model.weights_bytes for model in models) + sum(
             cache.context.kv_reserved_bytes + cache.parked_bytes for cache in self.caches
         )
+
+    def use_drafter(self, drafter: Drafter) -> None:
+        """Draft with `drafter` from now on."""
+        self.drafter = drafter
+        self.info = replace(self.info, draft_name=drafter.name)
+        size = drafter.model.weights_bytes / self.model.weights_bytes
+        self.speculation = SpeculationRecord(draft_size=size)
 
     def close(self) -> None:
         if self.drafter is not None:
@@ -87,12 +98,11 @@ def open_model(
     path = locate_model(request.model)
     headers = read_split_headers(path)
     window_tokens = _window_tokens(headers[0], request.context_window_tokens)
-    kv_cache_bytes = window_tokens * kv_bytes_per_token(headers[0], request.kv_type)
-    check_memory(sum(header.weights_bytes for header in headers), kv_cache_bytes, window_tokens)
-
+    costs: tuple[KVCost, ...] = ()
     if request.model not in DEMO_MODELS:
         report(LoadProgress("checking the file"))
-        check_header_in_own_process(path)
+        costs = check_header_in_own_process(path, planned_types(request))
+    plan = plan_load(request, headers, window_tokens, costs)
 
     def keep_loading(fraction: float) -> bool:
         report(LoadProgress(stage, fraction))
@@ -101,9 +111,9 @@ def open_model(
     with ExitStack() as undo:
         model = NativeModel(path, keep_loading)
         undo.callback(model.close)
-        context = Context(model, window_tokens, request.kv_type, choose_thread_counts())
+        context = Context(model, plan.window_tokens, plan.kv_type, choose_thread_counts())
         undo.callback(context.close)
-        info = _model_info(request, path, headers, model, context, window_tokens)
+        info = _model_info(request, path, headers, model, context, plan)
         undo.pop_all()
     parking_bytes = min(_PARKING_BYTES_MAX, psutil.virtual_memory().available // 8)
     return LoadedModel(model, SequenceCache(context, model.can_rewind, parking_bytes), info)
@@ -122,7 +132,7 @@ def open_drafter(
         ModelNotFound, ModelLoadError, NotEnoughMemory: as for any model.
     """
     if not target.model.can_rewind:
-        raise IncompatibleDraftModel("This model's KV cache cannot take drafts back.")
+        raise IncompatibleDraftModel(NO_WAY_BACK)
     draft_request = replace(
         request,
         model=request.draft_model or "",
@@ -156,7 +166,7 @@ def _model_info(
     headers: Sequence[GgufHeader],
     model: NativeModel,
     context: Context,
-    window_tokens: int,
+    plan: MemoryPlan,
 ) -> ModelInfo:
     header = headers[0]
     vocabulary = model.vocabulary
@@ -167,8 +177,8 @@ def _model_info(
         quantization=header.quantization,
         parameters=model.parameters,
         weights_bytes=sum(header.weights_bytes_per_token for header in headers),
-        context_window_tokens=window_tokens,
-        kv_type=request.kv_type,
+        context_window_tokens=plan.window_tokens,
+        kv_type=plan.kv_type,
         kv_bytes_per_token=context.kv_bytes_per_token,
         chat_template=header.chat_template,
         bos_token=vocabulary.bos_text,
@@ -177,4 +187,5 @@ def _model_info(
         kv_fixed_bytes=context.kv_fixed_bytes,
         kv_reserved_bytes=context.kv_reserved_bytes,
         is_demo=request.model in DEMO_MODELS,
+        memory_note=plan.note,
     )

@@ -11,6 +11,7 @@ from engines.generation import GenerationRun
 from engines.llama_cpp.context import CHUNK_TOKENS
 from engines.llama_cpp.kv_cache import SequenceCache
 from engines.llama_cpp.speculative import Drafter
+from engines.speculative.record import SpeculationRecord
 
 CHUNK_S = 0.4
 _FIRST_TOKENS = 128
@@ -34,6 +35,7 @@ def prefill(
     run: GenerationRun,
     cache: SequenceCache,
     drafter: Drafter | None,
+    record: SpeculationRecord,
     length: ChunkLength,
     cancelled: Cancelled,
 ) -> Generator[PrefillProgress, None, FinishReason | None]:
@@ -42,15 +44,19 @@ def prefill(
     The draft model reads along while drafting pays, so that the answer does not wait for it.
     """
     prompt_ids = list(run.token_ids)
+    mark = 0 if cache.can_rewind else len(prompt_ids) - 1  # for another answer to the same prompt
     while (start := len(cache.token_ids)) < len(prompt_ids):
         if cancelled():
             return FinishReason.CANCELLED
         started_s = time.perf_counter()
-        end = min(start + length.tokens, len(prompt_ids))
+        end = min(start + length.tokens, mark if start < mark else len(prompt_ids))
         cache.decode(prompt_ids[start:end], 1 if end == len(prompt_ids) else 0)
         cache.context.wait()
-        if drafter is not None and drafter.depth.next_depth() > 0:
-            drafter.follow(prompt_ids[:end], cancelled)
+        if end == mark:
+            cache.mark()
+        record.costs.note_prefill(end - start, time.perf_counter() - started_s)
+        if drafter is not None and record.reads_along:
+            drafter.follow(prompt_ids[:end])
         if end - start == length.tokens:
             length.record(end - start, time.perf_counter() - started_s)
         yield run.prefill_progress(end)

@@ -10,31 +10,39 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from engines.errors import ModelLoadError
+from engines.memory import KVCost
 
 _TIMEOUT_S = 60
 _PASSED = b"passed"
-_WINDOW_TOKENS = 256
+_WINDOWS_TOKENS = (1024, 4096)
 _REASON = re.compile(r"GGML_ASSERT\((.+)\) failed|what\(\):\s*(.+)")
 
-_proven: set[tuple[Path, int, int]] = set()
+_proven: dict[tuple[Path, int, int, tuple[str, ...]], tuple[KVCost, ...]] = {}
 
 
-def check_header_in_own_process(path: Path) -> None:
+def check_header_in_own_process(
+    path: Path, kv_types: tuple[str, ...] = ("f16",)
+) -> tuple[KVCost, ...]:
     """Costs about half a second, once per file and run of the program.
+
+    Returns:
+        What a KV cache of each type takes by the library's own plan, compute buffers included. A
+        type that the model cannot have is left out; none are known where the library is silent.
 
     Raises:
         ModelLoadError: the library ended its process on this file.
     """
     status = path.stat()
-    identity = (path, status.st_mtime_ns, status.st_size)
+    identity = (path, status.st_mtime_ns, status.st_size, kv_types)
     if identity in _proven:
-        return
+        return _proven[identity]
     try:
         result = subprocess.run(
-            [sys.executable, "-m", __name__, str(path)],
+            [sys.executable, "-m", __name__, str(path), *kv_types],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -42,7 +50,7 @@ def check_header_in_own_process(path: Path) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):  # nothing learned; the load itself decides
-        return
+        return ()
     if result.returncode < 0 and _PASSED not in result.stdout:
         reason = _REASON.search(result.stderr.decode("utf-8", "replace"))
         detail = f" ({next(filter(None, reason.groups()))})" if reason else ""
@@ -51,11 +59,29 @@ def check_header_in_own_process(path: Path) -> None:
             f"{detail}.",
             "Download the file again, or choose another one.",
         )
-    _proven.add(identity)
+    _proven[identity] = _costs(result.stdout)
+    return _proven[identity]
 
 
-def _try_header(path: str) -> None:
-    from engines.llama_cpp.library import llama
+def _costs(output: bytes) -> tuple[KVCost, ...]:
+    """From lines of type, window and bytes: two windows of a type, as bytes grow in line."""
+    sizes: dict[str, list[tuple[int, int]]] = {}
+    for line in output.decode("utf-8", "replace").splitlines():
+        kv_type, *numbers = line.split()
+        if len(numbers) == 2 and all(number.isdigit() for number in numbers):
+            sizes.setdefault(kv_type, []).append((int(numbers[0]), int(numbers[1])))
+    costs = []
+    for kv_type, measured in sizes.items():
+        if len(measured) == len(_WINDOWS_TOKENS):
+            (short, small), (long, large) = measured
+            per_token = max(0.0, (large - small) / (long - short))
+            costs.append(KVCost(kv_type, per_token, max(0, round(small - per_token * short))))
+    return tuple(costs)
+
+
+def _try_header(path: str, kv_types: Sequence[str]) -> None:
+    from engines.llama_cpp.context import context_params, read_sizes
+    from engines.llama_cpp.library import llama, native_log
     from engines.llama_cpp.vocabulary import Vocabulary
 
     params = llama.llama_model_default_params()
@@ -69,13 +95,20 @@ def _try_header(path: str) -> None:
     if vocabulary.is_usable:
         for token_id in vocabulary.tokenize("Hello, 1\n"):
             vocabulary.piece(token_id)
-    context_params = llama.llama_context_default_params()
-    context_params.n_ctx = context_params.n_batch = context_params.n_ubatch = _WINDOW_TOKENS
-    llama.llama_init_from_model(model, context_params)
+    for kv_type in kv_types:
+        for window_tokens in _WINDOWS_TOKENS:
+            native_log.clear()
+            context = llama.llama_init_from_model(model, context_params(window_tokens, kv_type))
+            if context:
+                sizes = read_sizes(native_log.lines)
+                total_bytes = sizes.kv_reserved_bytes + sizes.compute_bytes
+                sys.stdout.write(f"{kv_type} {window_tokens} {total_bytes}\n")
+                llama.llama_free(context)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    _try_header(sys.argv[1])
+    _try_header(sys.argv[1], sys.argv[2:])
     sys.stdout.buffer.write(_PASSED)
     sys.stdout.flush()
     os._exit(0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.errors import GenerationError, IncompatibleDraftModel
 from engines.llama_cpp.library import llama
 from engines.types import PromptSegment
+
+if TYPE_CHECKING:
+    from engines.grammar.vocabulary import GrammarVocabulary
 
 _PIECE_BYTES = 64
 _SPARE_TOKENS = 8  # some vocabularies put a space before the text; no token is shorter than a byte
@@ -27,7 +30,10 @@ class Vocabulary:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self.size = int(llama.llama_vocab_n_tokens(handle))
+        self._pieces: dict[int, bytes] = {}
+        self._endings: dict[int, bool] = {}
         self._buffer = ctypes.create_string_buffer(_PIECE_BYTES)
+        self._grammar_vocabulary: GrammarVocabulary | None = None
 
     @property
     def is_usable(self) -> bool:
@@ -78,6 +84,12 @@ class Vocabulary:
 
     def piece(self, token_id: int) -> bytes:
         """Bytes of a token, special tokens as their text; may end within a character."""
+        piece = self._pieces.get(token_id)
+        if piece is None:
+            piece = self._pieces[token_id] = self._read_piece(token_id)
+        return piece
+
+    def _read_piece(self, token_id: int) -> bytes:
         length = self._piece(token_id, self._buffer)
         if length >= 0:
             return self._buffer.raw[:length]
@@ -85,7 +97,11 @@ class Vocabulary:
         return buffer.raw[: self._piece(token_id, buffer)]
 
     def ends_generation(self, token_id: int) -> bool:
-        return bool(llama.llama_vocab_is_eog(self._handle, token_id))
+        ends = self._endings.get(token_id)
+        if ends is None:
+            ends = bool(llama.llama_vocab_is_eog(self._handle, token_id))
+            self._endings[token_id] = ends
+        return ends
 
     def text(self, token_id: int) -> bytes:
         """The token as the vocabulary writes it."""
@@ -93,6 +109,20 @@ class Vocabulary:
 
     def texts(self) -> list[str]:
         return [self.text(token_id).decode("utf-8", "replace") for token_id in range(self.size)]
+
+    def grammar_vocabulary(self) -> GrammarVocabulary:
+        """The vocabulary for constraints; made once."""
+        if self._grammar_vocabulary is None:
+            from engines.grammar.vocabulary import GrammarVocabulary
+
+            ids = range(self.size)
+            self._grammar_vocabulary = GrammarVocabulary(
+                [self.piece(token_id) for token_id in ids],
+                [token_id for token_id in ids if self._is_special(token_id)],
+                [token_id for token_id in ids if self.ends_generation(token_id)],
+                self.tokenize,
+            )
+        return self._grammar_vocabulary
 
     def check_draft(self, draft: Vocabulary) -> None:
         """The draft's token ids must mean the same; the rule is llama.cpp's own.
@@ -107,6 +137,15 @@ class Vocabulary:
         for token_id in range(_FIRST_COMPARED, min(self.size, draft.size)):
             if self.text(token_id) != draft.text(token_id):
                 raise _incompatible(f"differs at token {token_id}")
+
+    def _is_special(self, token_id: int) -> bool:
+        """Control tokens, and markers such as `<tool_call>` that a vocabulary added by itself."""
+        attributes = llama.llama_vocab_get_attr(self._handle, token_id)
+        if attributes & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN):
+            return True
+        text = self.text(token_id)
+        is_marker = text.startswith(b"<") and text.endswith(b">")
+        return bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED) and is_marker
 
     def _kind(self) -> tuple[int, ...]:
         handle = self._handle

@@ -10,12 +10,7 @@ from enum import StrEnum
 import mlx.core as mx
 import psutil
 
-from engines.errors import NotEnoughMemory
-
-_GIB = 2**30
-_BUFFER_POOL_BYTES = 1 * _GIB
-_WORKING_BYTES = 256 * 2**20
-"""Activations and buffers beside weights and KV cache."""
+_BUFFER_POOL_BYTES = 2**30
 
 
 class DeviceKind(StrEnum):
@@ -77,44 +72,3 @@ def leave_thread() -> None:
     else:
         mx.clear_streams()
     mx.clear_cache()
-
-
-def fitting_window_tokens(
-    device: Device,
-    weights_bytes: int,
-    kv_bytes_per_token: int,
-    wanted_tokens: int | None,
-    own_tokens: int,
-) -> int:
-    """The context window to use: the wanted one, else as much of the model's own as fits.
-
-    Raises:
-        NotEnoughMemory: the weights, or the wanted window with them, do not fit.
-    """
-    room_bytes = device.available_bytes - weights_bytes - _WORKING_BYTES
-    most_tokens = room_bytes // max(kv_bytes_per_token, 1)
-    smallest_tokens = min(own_tokens, 1024)
-    if wanted_tokens is None:
-        window_tokens = own_tokens if own_tokens <= most_tokens else most_tokens // 256 * 256
-        fits = window_tokens >= smallest_tokens
-    else:
-        window_tokens = wanted_tokens
-        fits = window_tokens <= most_tokens
-    if fits:
-        return window_tokens
-    if most_tokens < smallest_tokens:
-        raise NotEnoughMemory(
-            f"The model takes {_gib(weights_bytes)} in memory and {_gib(device.available_bytes)}"
-            " are free.",
-            "Close other programs, or choose a smaller model or quantization.",
-        )
-    raise NotEnoughMemory(
-        f"A context window of {window_tokens:,} tokens needs"
-        f" {_gib(window_tokens * kv_bytes_per_token)} beside {_gib(weights_bytes)} of weights, and"
-        f" {_gib(device.available_bytes)} are free.",
-        f"Choose a window of at most {most_tokens // 256 * 256:,} tokens.",
-    )
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{max(size_bytes, 0) / _GIB:.2f} GiB"

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlx.core as mx
 
@@ -18,16 +19,28 @@ from engines.errors import (
 )
 from engines.events import FinishReason, GenerationEvent, LoadProgress
 from engines.generation import GenerationRun
-from engines.mlx.cache_store import CacheStore, TurnCaches
+from engines.heap import give_back_heap
+from engines.kv.shelf import draft_shelf_for, shelf_for
+from engines.logit_bias import resolve_logit_bias
+from engines.memory import shortage_bytes
+from engines.mlx.cache_store import CacheStore, DiskShelves, TurnCaches
 from engines.mlx.decoding import Decoder, prefill
 from engines.mlx.device import Device, current_device, leave_thread, limit_buffer_pool
+from engines.mlx.kv_cache import KVCache
+from engines.mlx.loaded_model import LoadedModel
 from engines.mlx.model_pair import ModelPair, load_pair
 from engines.mlx.sampling import Sampler
 from engines.mlx.speculative import Drafter, SpeculativeDecoder
-from engines.speculative.depth import DraftDepth
+from engines.speculative.record import SpeculationRecord
+from engines.speculative.turn import Speculation
 from engines.types import GenerationRequest, LoadRequest, ModelInfo, PromptSegment
 
 _PARKING_BYTES = 4 * 2**30
+_LIBRARIES = ("mlx", "mlx-lm")
+_ANSWER_TOKENS = 1024
+"""Room to make for an answer whose length nobody knows."""
+_LEAVING_S = 1.0
+"""To write KV caches at the end; most are on disk by then."""
 
 
 class MLXEngine:
@@ -35,14 +48,20 @@ class MLXEngine:
 
     Args:
         find_device: Says where to compute and how much memory is free; tests pass their own.
+        kv_folder: Where KV caches outlive the process; None lets them end with it.
     """
 
-    def __init__(self, find_device: Callable[[], Device] = current_device) -> None:
+    def __init__(
+        self,
+        find_device: Callable[[], Device] = current_device,
+        kv_folder: Path | None = None,
+    ) -> None:
         self._find_device = find_device
+        self._kv_folder = kv_folder
         self._chunk_tokens = 0
         self._models: ModelPair | None = None
         self._store: CacheStore | None = None
-        self._depth = DraftDepth()
+        self._speculation = SpeculationRecord()
 
     def load(
         self, request: LoadRequest, report: Callable[[LoadProgress], None], cancelled: Cancelled
@@ -54,9 +73,15 @@ class MLXEngine:
             models = load_pair(request, device, report, cancelled)
         free_bytes = max(0, device.available_bytes - models.weights_bytes)
         self._models = models
-        self._store = CacheStore(min(_PARKING_BYTES, free_bytes // 2), models.create_caches)
-        self._depth = DraftDepth()
-        self._chunk_tokens = device.prefill_chunk_tokens
+        disk = DiskShelves(
+            shelf_for(self._kv_folder, request, models.info, _LIBRARIES),
+            draft_shelf_for(self._kv_folder, request, models.info, _LIBRARIES),
+        )
+        parking_bytes = min(_PARKING_BYTES, free_bytes // 2)
+        self._store = CacheStore(parking_bytes, models.create_caches, disk)
+        draft_bytes = models.draft.weights_bytes if models.draft else 0
+        self._speculation = SpeculationRecord(draft_bytes / models.target.weights_bytes)
+        self._chunk_tokens = models.chunk_tokens
         return models.info
 
     def generate(
@@ -75,14 +100,20 @@ class MLXEngine:
         mx.reset_peak_memory()
         with _translated(GenerationError):
             caches = store.take(request.cache_key, prompt_ids)
+            self._make_room(len(prompt_ids) - len(caches.target.token_ids), limit)
+            run.cache_reuse = store.reuse
             try:
                 yield run.start_prefill(prompt_ids, len(caches.target.token_ids))
                 reason = yield from self._produce(run, request, caches, limit, cancelled)
             except GeneratorExit:
                 _keep(store, request.cache_key, caches, run)
                 raise
+            except Exception:
+                store.forget(request.cache_key)  # on disk as well: it may be what failed
+                raise
             _keep(store, request.cache_key, caches, run)
         run.peak_memory_bytes = mx.get_peak_memory()
+        run.plain_decode_tps = self._speculation.costs.plain_tps
         yield from run.finish(reason)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -93,14 +124,35 @@ class MLXEngine:
         if self._store is not None:
             self._store.forget(cache_key)
 
+    def save_caches(self, gives_way: Cancelled) -> None:
+        if self._store is not None:
+            self._store.save(gives_way)
+
     def memory_bytes(self) -> int:
         if self._models is None or self._store is None:
             return 0
         return self._models.weights_bytes + self._store.size_bytes
 
     def close(self) -> None:
+        if self._store is not None:
+            end_s = time.perf_counter() + _LEAVING_S
+            self._store.save(lambda: time.perf_counter() > end_s, is_leaving=True)
         self._empty()
         leave_thread()
+
+    @property
+    def models(self) -> ModelPair:
+        """The loaded models, for a comparison with the library's own loops."""
+        return self._loaded()[0]
+
+    def _make_room(self, prefill_tokens: int, limit_tokens: int) -> None:
+        """Give up parked caches where this turn's own would not fit beside them."""
+        models, store = self._loaded()
+        tokens = prefill_tokens + min(limit_tokens, _ANSWER_TOKENS)
+        growth_bytes = models.info.kv_bytes_per_token * tokens
+        shortage = shortage_bytes(growth_bytes, self._find_device().available_bytes)
+        if shortage and store.shrink_to(max(0, store.size_bytes - shortage)):
+            mx.clear_cache()
 
     def _produce(
         self,
@@ -112,25 +164,32 @@ class MLXEngine:
     ) -> Generator[GenerationEvent, None, FinishReason]:
         models, _ = self._loaded()
         prompt_ids = list(run.token_ids)
-        chunks = prefill(models.target.network, caches.target, prompt_ids[:-1], self._chunk_tokens)
-        for done_tokens in chunks:
-            yield run.prefill_progress(done_tokens)
-            if cancelled():
-                return FinishReason.CANCELLED
+        if (yield from self._prefill(run, caches.target, cancelled)):
+            return FinishReason.CANCELLED
         if limit <= 0:
             return FinishReason.LENGTH
         if models.kv_quantization is not None:
             caches.target.quantize(models.kv_quantization)
-        decoder = self._decoder(request, caches, limit, cancelled)
+        speculation, drafter = self._drafting(request, caches, prompt_ids, cancelled)
+        target, sampler = models.target, _open_sampler(request, models.target)
+        decoder = (
+            SpeculativeDecoder(target.network, caches.target, sampler, speculation, limit, drafter)
+            if speculation
+            else Decoder(target.network, caches.target, sampler)
+        )
         tokenizer = models.target.tokenizer
         for token in decoder.run(prompt_ids[-1]):
             if not run.generated_tokens:
                 yield run.prefill_progress(run.prompt_tokens)
-            run.drafted_tokens = decoder.drafted_tokens
+            if speculation is not None:
+                run.drafted_tokens = decoder.drafted_tokens
+                run.draft_counts = speculation.counts
             if token.id in tokenizer.stop_ids:
                 return FinishReason.STOP
             run.accepted_tokens += token.drafted
             yield from run.add_token(token.id, tokenizer.piece(token.id), token.drafted)
+            if speculation is not None:
+                speculation.content = run.content.kind
             if run.stopped:
                 return FinishReason.STOP
             if run.generated_tokens >= limit:
@@ -139,20 +198,43 @@ class MLXEngine:
                 return FinishReason.CANCELLED
         raise AssertionError("a decoder goes on until it is stopped")
 
-    def _decoder(
-        self, request: GenerationRequest, caches: TurnCaches, limit: int, cancelled: Cancelled
-    ) -> Decoder:
+    def _prefill(
+        self, run: GenerationRun, cache: KVCache, cancelled: Cancelled
+    ) -> Generator[GenerationEvent, None, bool]:
+        """Read the prompt but its last token; returns True where it was cancelled."""
         models, _ = self._loaded()
-        target, sampler = models.target, Sampler(request.sampling)
-        if models.draft is None or caches.draft is None or not request.use_draft:
-            return Decoder(target.network, caches.target, sampler)
-        vocabulary_size = min(target.vocabulary_size, models.draft.vocabulary_size)
-        drafter = Drafter(
-            models.draft.network, caches.draft, vocabulary_size, self._chunk_tokens, cancelled
-        )
-        return SpeculativeDecoder(
-            target.network, caches.target, sampler, drafter, self._depth, limit
-        )
+        chunks = prefill(models.target.network, cache, run.token_ids[:-1], self._chunk_tokens)
+        chunk_started_s, done_before = time.perf_counter(), len(cache.token_ids)
+        for done_tokens in chunks:
+            chunk_s = time.perf_counter() - chunk_started_s
+            self._speculation.costs.note_prefill(done_tokens - done_before, chunk_s)
+            yield run.prefill_progress(done_tokens)
+            chunk_started_s, done_before = time.perf_counter(), done_tokens
+            if cancelled():
+                return True
+        cache.mark()
+        return False
+
+    def _drafting(
+        self,
+        request: GenerationRequest,
+        caches: TurnCaches,
+        prompt_ids: list[int],
+        cancelled: Cancelled,
+    ) -> tuple[Speculation | None, Drafter | None]:
+        """What drafts in this turn; nothing where that is not wanted or could not be undone."""
+        models, _ = self._loaded()
+        if not request.use_draft or not caches.target.can_rewind:
+            return None, None
+        drafter = None
+        if models.draft is not None and caches.draft is not None:
+            shared_ids = min(models.target.vocabulary_size, models.draft.vocabulary_size)
+            drafter = Drafter(
+                models.draft.network, caches.draft, shared_ids, self._chunk_tokens, cancelled
+            )
+        record = self._speculation
+        file_lookup = record.file_lookup(request.references, models.target.tokenizer.encode)
+        return Speculation(record, prompt_ids, file_lookup, drafter), drafter
 
     def _loaded(self) -> tuple[ModelPair, CacheStore]:
         if self._models is None or self._store is None:
@@ -163,6 +245,18 @@ class MLXEngine:
         self._models = self._store = None
         gc.collect()
         mx.clear_cache()
+        give_back_heap()
+
+
+def _open_sampler(request: GenerationRequest, model: LoadedModel) -> Sampler:
+    sampling, tokenizer = request.sampling, model.tokenizer
+    logit_bias = resolve_logit_bias(sampling.logit_bias, tokenizer.encode, model.vocabulary_size)
+    form = None
+    if request.constraint is not None:
+        from engines.grammar.answer_form import AnswerForm
+
+        form = AnswerForm(request.constraint, tokenizer.grammar_vocabulary, request)
+    return Sampler(sampling, logit_bias, form)
 
 
 def _tokenize(models: ModelPair, prompt: Sequence[PromptSegment]) -> tuple[list[int], list[int]]:

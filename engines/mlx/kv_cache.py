@@ -13,6 +13,11 @@ from engines.kv.prefix import common_prefix_length
 from engines.mlx.library import import_mlx_lm
 from engines.mlx.loaded_model import ELEMENT_TYPES
 
+_ALWAYS_CUT = ("KVCache", "QuantizedKVCache")
+_CHECKPOINTS = 16
+_CHECKPOINT_BYTES = 512 * 2**20
+"""Of one cache; its last two checkpoints are kept whatever they take."""
+
 
 @dataclass(frozen=True, slots=True)
 class KVQuantization:
@@ -22,20 +27,56 @@ class KVQuantization:
     group_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What cannot be rewound, as it was when the cache held `length_tokens` tokens.
+
+    Args:
+        layers: A copy of each such layer, None for those that can be cut at any time.
+    """
+
+    length_tokens: int
+    layers: tuple[Any, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(int(layer.nbytes) for layer in self.layers if layer is not None)
+
+
 class KVCache:
     """The KV cache of one model for one sequence.
 
     `token_ids` are the tokens it holds, exactly. Not every cache can be rewound: the state of a
-    recurrent layer holds the whole past, and a sliding window forgets.
+    recurrent layer holds the whole past, and a sliding window forgets. Those go back to a
+    checkpoint, where one was made.
     """
 
     def __init__(self, layers: list[Any]) -> None:
         self.layers = layers
         self.token_ids: list[int] = []
+        self.checkpoints: list[Checkpoint] = []
 
     @property
     def size_bytes(self) -> int:
-        return sum(int(layer.nbytes) for layer in self.layers)
+        """Allocated for the layers and their checkpoints."""
+        kept = sum(checkpoint.size_bytes for checkpoint in self.checkpoints)
+        return kept + sum(int(layer.nbytes) for layer in self.layers)
+
+    def mark(self) -> None:
+        """Make a checkpoint here, where the kind of cache needs one to come back."""
+        copies = tuple(
+            None if _can_always_be_cut(layer) else copy.deepcopy(layer) for layer in self.layers
+        )
+        length = len(self.token_ids)
+        if not length or all(each is None for each in copies):
+            return
+        self._drop_checkpoints(length - 1)
+        self.checkpoints.append(Checkpoint(length, copies))
+        while len(self.checkpoints) > 2 and (
+            len(self.checkpoints) > _CHECKPOINTS
+            or sum(each.size_bytes for each in self.checkpoints) > _CHECKPOINT_BYTES
+        ):
+            del self.checkpoints[0]
 
     @property
     def can_rewind(self) -> bool:
@@ -45,18 +86,43 @@ class KVCache:
         """Tokens a generation for `prompt_ids` could keep; one is always left to feed."""
         common = common_prefix_length(self.token_ids, list(prompt_ids))
         usable = min(common, len(prompt_ids) - 1)
-        return usable if usable == len(self.token_ids) or self.can_rewind else 0
+        if usable == len(self.token_ids) or self.can_rewind:
+            return usable
+        checkpoint = self._checkpoint_within(usable)
+        return checkpoint.length_tokens if checkpoint else 0
 
     def rewind(self, length_tokens: int) -> bool:
         """Forget all but the first `length_tokens`; False if the cache must not be used again."""
         surplus = len(self.token_ids) - length_tokens
         if surplus <= 0:
             return True
+        kept: Sequence[Any] = [None] * len(self.layers)
         if not self.can_rewind:
-            return False
+            checkpoint = self._checkpoint_within(length_tokens)
+            if checkpoint is None or checkpoint.length_tokens != length_tokens:
+                return False
+            kept = copy.deepcopy(checkpoint.layers)
         del self.token_ids[length_tokens:]
-        trimmed = [layer.trim(surplus) for layer in self.layers]
+        self._drop_checkpoints(length_tokens)
+        trimmed = [
+            surplus if earlier is not None else layer.trim(surplus)
+            for layer, earlier in zip(self.layers, kept, strict=True)
+        ]
+        self.layers = [
+            layer if earlier is None else earlier
+            for layer, earlier in zip(self.layers, kept, strict=True)
+        ]
         return trimmed == [surplus] * len(trimmed)
+
+    def _checkpoint_within(self, length_tokens: int) -> Checkpoint | None:
+        """The last one that holds at most `length_tokens`."""
+        earlier = (each for each in self.checkpoints if each.length_tokens <= length_tokens)
+        return max(earlier, key=lambda each: each.length_tokens, default=None)
+
+    def _drop_checkpoints(self, beyond_tokens: int) -> None:
+        self.checkpoints = [
+            each for each in self.checkpoints if each.length_tokens <= beyond_tokens
+        ]
 
     def drop_unconfirmed(self, surplus_tokens: int) -> None:
         """Remove rows that were fed and never entered `token_ids`."""
@@ -68,6 +134,7 @@ class KVCache:
         """A copy that can go another way; memory is shared until one of the two is written."""
         twin = KVCache(copy.deepcopy(self.layers))
         twin.token_ids = list(self.token_ids)
+        twin.checkpoints = list(self.checkpoints)
         return twin
 
     def quantize(self, quantization: KVQuantization) -> None:
@@ -121,7 +188,7 @@ def measure_growth(cache: KVCache) -> CacheGrowth:
     head_dims: set[int] = set()
     quantizable = True
     element_bytes, element_type = 2, "f16"
-    for layer in _flat(cache.layers):
+    for layer in flat_layers(cache.layers):
         kind = type(layer).__name__
         if getattr(layer, "keys", None) is None:
             fixed_bytes += int(layer.nbytes)
@@ -139,9 +206,14 @@ def measure_growth(cache: KVCache) -> CacheGrowth:
     return CacheGrowth(elements, element_bytes, element_type, fixed_bytes, dims)
 
 
-def _flat(layers: Sequence[Any]) -> Iterator[Any]:
+def _can_always_be_cut(layer: Any) -> bool:
+    return all(type(part).__name__ in _ALWAYS_CUT for part in flat_layers([layer]))
+
+
+def flat_layers(layers: Sequence[Any]) -> Iterator[Any]:
+    """Every layer; those that consist of several are taken apart."""
     for layer in layers:
-        yield from _flat(layer.caches) if hasattr(layer, "caches") else [layer]
+        yield from flat_layers(layer.caches) if hasattr(layer, "caches") else [layer]
 
 
 def _row_elements(array: mx.array) -> int:

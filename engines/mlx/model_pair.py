@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from engines.base import Cancelled
 from engines.demo import DEMO_MODELS
-from engines.errors import IncompatibleDraftModel, ModelLoadError
+from engines.errors import IncompatibleDraftModel, ModelLoadError, NotEnoughMemory
 from engines.events import LoadProgress
+from engines.memory import MemoryPlan, size_text
 from engines.mlx.cache_store import TurnCaches
-from engines.mlx.device import Device, fitting_window_tokens
+from engines.mlx.device import Device
 from engines.mlx.kv_cache import CacheGrowth, KVQuantization, create_kv_cache
 from engines.mlx.loaded_model import LoadedModel, ModelPlan
 from engines.mlx.loading import (
@@ -21,6 +22,7 @@ from engines.mlx.loading import (
     plan_kv_quantization,
     plan_model,
 )
+from engines.mlx.memory import plan_load
 from engines.model_files.fingerprint import tokenizer_fingerprint
 from engines.model_files.locate import locate_model
 from engines.types import LoadRequest, ModelInfo
@@ -30,12 +32,17 @@ Report = Callable[[LoadProgress], None]
 
 @dataclass(frozen=True)
 class ModelPair:
-    """A model ready to run; `draft` is None where there is none to use."""
+    """A model ready to run; `draft` is None where there is none to use.
+
+    Args:
+        chunk_tokens: Prompt tokens to read in one pass.
+    """
 
     info: ModelInfo
     target: LoadedModel
     draft: LoadedModel | None
     kv_quantization: KVQuantization | None
+    chunk_tokens: int
 
     @property
     def weights_bytes(self) -> int:
@@ -60,27 +67,38 @@ def load_pair(
     draft_plan = (
         plan_model(locate_model(request.draft_model), device) if request.draft_model else None
     )
-    plans = [plan, draft_plan] if draft_plan else [plan]
-    window_tokens = fitting_window_tokens(
-        device,
-        sum(each.weights_bytes for each in plans),
-        sum(each.kv_bytes_per_token for each in plans),
-        request.context_window_tokens,
-        plan.context_window_tokens,
-    )
+    memory = plan_load(request, plan, draft_plan, device)
     _stop_if(cancelled)
     report(LoadProgress("reading the weights", 0.1))
     target = load_model(plan, device)
     _stop_if(cancelled)
     report(LoadProgress("warming up", 0.7))
     growth = measure_cache(target)
-    kv_quantization = plan_kv_quantization(request.kv_type, growth)
+    kv_quantization = _plan_kv_quantization(request, memory, growth)
     draft, draft_refused = _load_draft(draft_plan, target, device)
+    if not draft_refused and not create_kv_cache(target.network).can_rewind:
+        draft_refused = "The model's KV cache cannot go back to an earlier token, as drafts need."
     report(LoadProgress("ready", 1.0))
-    info = _describe(request, plan, target, window_tokens, growth, kv_quantization)
+    info = _describe(request, plan, target, memory, growth, kv_quantization)
     if draft is not None and draft_plan is not None:
         info = replace(info, draft_name=draft_plan.name)
-    return ModelPair(replace(info, draft_refused=draft_refused), target, draft, kv_quantization)
+    info = replace(info, draft_refused=draft_refused)
+    return ModelPair(info, target, draft, kv_quantization, memory.chunk_tokens)
+
+
+def _plan_kv_quantization(
+    request: LoadRequest, memory: MemoryPlan, growth: CacheGrowth
+) -> KVQuantization | None:
+    try:
+        return plan_kv_quantization(memory.kv_type, growth)
+    except ModelLoadError:
+        if memory.kv_type == request.kv_type:
+            raise
+        raise NotEnoughMemory(
+            f"The KV cache does not fit into {size_text(memory.available_bytes)}, and this model's"
+            " cannot be quantized.",
+            "Choose a smaller context window or a smaller model.",
+        ) from None
 
 
 def _load_draft(
@@ -101,7 +119,7 @@ def _describe(
     request: LoadRequest,
     plan: ModelPlan,
     target: LoadedModel,
-    window_tokens: int,
+    memory: MemoryPlan,
     growth: CacheGrowth,
     kv_quantization: KVQuantization | None,
 ) -> ModelInfo:
@@ -113,8 +131,8 @@ def _describe(
         quantization=plan.quantization or target.element_type,
         parameters=plan.parameters or target.parameters,
         weights_bytes=target.weights_bytes,
-        context_window_tokens=window_tokens,
-        kv_type=request.kv_type if kv_quantization else growth.element_type,
+        context_window_tokens=memory.window_tokens,
+        kv_type=memory.kv_type if kv_quantization else growth.element_type,
         kv_bytes_per_token=growth.bytes_per_token(kv_quantization),
         kv_fixed_bytes=growth.fixed_bytes,
         chat_template=tokenizer.chat_template,
@@ -122,6 +140,7 @@ def _describe(
         eos_token=tokenizer.eos_token,
         tokenizer_fingerprint=tokenizer_fingerprint(tokenizer.token_texts, tokenizer.chat_template),
         is_demo=request.model in DEMO_MODELS,
+        memory_note=memory.note,
     )
 
 

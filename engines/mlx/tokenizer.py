@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import tokenizers
+
+if TYPE_CHECKING:
+    from engines.grammar.vocabulary import GrammarVocabulary
 
 END_OF_GENERATION_TEXTS = frozenset(
     {
@@ -65,9 +70,24 @@ class Tokenizer:
         ids: list[int] = self.encoder.encode(whole_characters, add_special_tokens=False).ids
         return ids
 
+    @cached_property
+    def grammar_vocabulary(self) -> GrammarVocabulary:
+        """The vocabulary for constraints."""
+        from engines.grammar.vocabulary import GrammarVocabulary
+
+        added = self.encoder.get_added_tokens_decoder()
+        special_ids = [token_id for token_id, token in added.items() if _is_special(token)]
+        return GrammarVocabulary(self.pieces, special_ids, sorted(self.stop_ids), self.encode)
+
     def piece(self, token_id: int) -> bytes:
         """Bytes of a token; none for an id beyond the vocabulary (padding of the output layer)."""
         return self.pieces[token_id] if token_id < len(self.pieces) else b""
+
+
+def _is_special(token: tokenizers.AddedToken) -> bool:
+    """Control tokens, and markers such as `<tool_call>` that are text to the file."""
+    text: str = token.content
+    return bool(token.special) or (text.startswith("<") and text.endswith(">"))
 
 
 def byte_level_alphabet() -> dict[str, int]:

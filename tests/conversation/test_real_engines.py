@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from conversation.session import Session
 from conversation.store import Store
+from engines.kv.reuse import CacheSource
 from engines.pool import EnginePool
-from engines.registry import why_unavailable
+from engines.registry import create_for, why_unavailable
 from engines.stats import GenerationStats
 from engines.types import SamplingParams
 from profiles.schema import Profile
@@ -74,3 +76,33 @@ def test_switching_the_profile_and_back_finds_the_kv_cache(
     session.use_profile(profile)
     stats, _ = ask(session, "Now subtract")
     assert stats.cached_tokens >= length - 2
+
+
+def test_after_a_restart_nothing_is_prefilled_again(tmp_path: Path, profile: Profile) -> None:
+    lengths: list[int] = []
+    conversation_id = None
+    for text in ("Write a function add(a, b)", "Now multiply", "Thanks"):
+        store = Store(tmp_path / "llm-tui.db")
+        pool = EnginePool(10**9, partial(create_for, kv_folder=tmp_path / "kv"))
+        session = Session(store, pool, profile, conversation_id)
+        conversation_id = session.conversation_id
+        stats, length = ask(session, text)
+        if lengths:
+            assert stats.cached_tokens >= lengths[-1] - 2
+            assert stats.cache_reuse is not None
+            assert stats.cache_reuse.source is CacheSource.DISK
+        assert stats.cache_note == ""
+        lengths.append(length)
+        assert pool.close(30)
+        assert store.close(30)
+
+
+def test_a_branch_prefills_only_what_is_new(session: Session) -> None:
+    lengths = [ask(session, f"Write a function number_{turn}(a)")[1] for turn in range(5)]
+    third = session.transcript.path()[4]
+    turn = session.edit(third.id, "Write a class instead")
+    assert turn.wait(60)
+    assert turn.stats is not None
+    assert turn.stats.cached_tokens >= lengths[1] - 2
+    assert turn.stats.prompt_tokens - turn.stats.cached_tokens < 40
+    assert turn.stats.cache_note == ""

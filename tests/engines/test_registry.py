@@ -33,6 +33,6 @@ def test_mlx_is_refused_on_an_intel_mac(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_library_that_does_not_import_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.registry.why_unavailable", lambda name: None)
-    monkeypatch.setitem(sys.modules, "engines.mlx.engine", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "engines.mlx.engine", None)
     with pytest.raises(EngineUnavailable, match="does not start"):
         create_engine("mlx")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from engines.base import Engine
+from engines.base import Cancelled, Engine
 from engines.errors import EngineUnavailable
 from engines.events import (
     EngineEvent,
@@ -142,3 +142,43 @@ def test_the_pool_shares_a_model_and_closes_idle_ones_over_budget() -> None:
     assert threads["script"].state is EngineState.CLOSED
     assert threads["third"].state is EngineState.READY
     assert pool.close()
+
+
+def test_an_idle_thread_keeps_the_caches_and_gives_way_to_a_request() -> None:
+    begun, given_way = threading.Event(), threading.Event()
+
+    class Keeping(ScriptedEngine):
+        def save_caches(self, gives_way: Cancelled) -> None:
+            begun.set()
+            while not gives_way():
+                threading.Event().wait(0.001)
+            given_way.set()
+
+    events = Events()
+    thread = EngineThread(lambda: Keeping(["fine"]), LOAD, Events())
+    thread.submit(PROMPT, events)
+    events.until(GenerationFinished)
+    assert begun.wait(10)
+    assert not given_way.is_set()
+    thread.submit(PROMPT, events)
+    events.until(GenerationFinished)
+    assert given_way.is_set()
+    assert thread.close()
+
+
+def test_caches_that_cannot_be_kept_disturb_nobody() -> None:
+    tried = threading.Event()
+
+    class Failing(ScriptedEngine):
+        def save_caches(self, gives_way: Cancelled) -> None:
+            tried.set()
+            raise OSError("the disk is gone")
+
+    events = Events()
+    thread = EngineThread(lambda: Failing(["fine"]), LOAD, Events())
+    thread.submit(PROMPT, events)
+    events.until(GenerationFinished)
+    assert tried.wait(10)
+    thread.submit(PROMPT, events)
+    events.until(GenerationFinished)
+    assert thread.close()

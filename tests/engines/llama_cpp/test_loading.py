@@ -97,7 +97,7 @@ def test_a_window_too_large_for_memory_is_refused_with_figures(
     error = refused(engine, request)
     assert isinstance(error, NotEnoughMemory)
     assert "1,073,741,824 tokens" in error.message
-    assert "GB" in error.message
+    assert "GiB" in error.message
 
 
 def test_memory_is_looked_at_before_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:

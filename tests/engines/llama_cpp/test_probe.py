@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engines.errors import ModelLoadError
@@ -44,3 +45,39 @@ def test_a_model_without_a_vocabulary_is_refused(engine: LlamaCppEngine, tmp_pat
 def test_good_files_and_clean_refusals_pass(tmp_path: Path) -> None:
     check_header_in_own_process(locate_model("demo:target"))
     check_header_in_own_process(changed(tmp_path, b"qwen3", b"qwenX"))
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0", "q4_0"])
+def test_the_plan_is_what_the_library_then_takes(kv_type: str, engine: LlamaCppEngine) -> None:
+    (cost,) = check_header_in_own_process(locate_model("demo:target"), (kv_type,))
+    request = LoadRequest("llama.cpp", "demo:target", context_window_tokens=2048, kv_type=kv_type)
+    info = engine.load(request, lambda report: None, lambda: False)
+    kv_bytes = info.kv_bytes_per_token * 2048
+    assert info.kv_reserved_bytes == pytest.approx(kv_bytes, rel=0.001)
+    buffers = cost.bytes_for(2048) - kv_bytes
+    assert 2**20 < buffers < 64 * 2**20
+
+
+def test_a_type_the_model_cannot_have_is_left_out(tmp_path: Path) -> None:
+    path = write_mamba(tmp_path / "mamba.gguf")
+    costs = check_header_in_own_process(path, ("f16", "q8_0"))
+    assert costs[0].kv_type == "f16"
+    assert costs[0].bytes_per_token < 8192
+
+
+def test_memory_that_is_short_is_saved_and_told(
+    engine: LlamaCppEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(locate_model("demo:target").read_bytes())
+    f16, q8 = check_header_in_own_process(path, ("f16", "q8_0"))
+    weights_bytes = path.stat().st_size
+
+    class Short:
+        available = weights_bytes + (f16.bytes_for(4096) + q8.bytes_for(4096)) // 2
+
+    monkeypatch.setattr(psutil, "virtual_memory", Short)
+    request = LoadRequest("llama.cpp", str(path), context_window_tokens=4096)
+    info = engine.load(request, lambda report: None, lambda: False)
+    assert info.kv_type == "q8_0"
+    assert "kept in q8_0" in info.memory_note

@@ -35,12 +35,35 @@ def test_an_appended_turn_reuses_the_state(mamba: DemoPair) -> None:
     assert second.text == fresh.text
 
 
-def test_a_turn_that_goes_back_is_prefilled_anew(mamba: DemoPair) -> None:
+def test_another_answer_begins_at_the_end_of_the_prompt(mamba: DemoPair) -> None:
     request = mamba.request("Say hello.", max_tokens=12, cache_key="again")
     first = mamba.answer(request)
     again = mamba.answer(request)
-    assert again.finished.stats.cached_tokens == 0
+    assert again.finished.stats.cached_tokens == again.finished.stats.prompt_tokens - 1
     assert again.text == first.text
+
+
+def test_a_branch_goes_back_to_the_end_of_a_turn(mamba: DemoPair) -> None:
+    first = mamba.answer(mamba.request("Say hello.", max_tokens=12, cache_key="branch"))
+    ids = first.finished.token_ids
+    for text in ("Go on.", "And on."):
+        request = mamba.request(
+            "", prompt=(ids, mamba.prompt(text)), max_tokens=12, cache_key="branch"
+        )
+        ids = mamba.answer(request).finished.token_ids
+    branch = mamba.request(
+        "", prompt=(first.finished.token_ids, mamba.prompt("Stop.")), cache_key="branch"
+    )
+    cut = mamba.answer(branch)
+    assert cut.finished.stats.cached_tokens >= len(first.finished.token_ids) - 1
+    assert cut.text == mamba.answer(replace(branch, cache_key="fresh")).text
+
+
+def test_a_turn_that_goes_back_beyond_every_mark_is_prefilled_anew(mamba: DemoPair) -> None:
+    long = mamba.request("Say hello to everybody.", max_tokens=12, cache_key="beyond")
+    mamba.answer(long)
+    other = mamba.request("Say nothing at all.", max_tokens=12, cache_key="beyond")
+    assert mamba.answer(other).finished.stats.cached_tokens == 0
 
 
 def test_a_parked_state_comes_back(mamba: DemoPair) -> None:
