@@ -32,6 +32,8 @@ check: lint test
 
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.benchmarks.terminal --write BENCHMARKS.md
+	$(BIN)/python -m tests.benchmarks.decode_under_tui --write BENCHMARKS.md
+	$(BIN)/python -m tests.benchmarks.engines --write BENCHMARKS.md
 
 snapshots: $(INSTALLED_DEV)
 	$(BIN)/pytest tests/tui --snapshot-update

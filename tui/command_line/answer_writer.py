@@ -37,6 +37,12 @@ STATS_KEYS = (
     "accepted_tokens",
     "acceptance_rate",
     "bandwidth_ceiling_tps",
+    "cache_reuse",
+    "cache_note",
+    "draft_counts",
+    "accepted_per_step",
+    "plain_decode_tps",
+    "net_gain",
 )
 _CLEAR_LINE = "\r\x1b[K"
 
@@ -79,6 +85,8 @@ class PlainWriter:
         if isinstance(event, LoadProgress):
             share = "" if event.fraction is None else f" {event.fraction:.0%}"
             self._progress.show(f"loading: {event.stage}{share}")
+        elif event.info.memory_note:
+            self._progress.keep(f"llm-tui: {event.info.memory_note}")
 
     def show(self, event: ShownEvent) -> None:
         match event:
@@ -118,7 +126,8 @@ class JsonWriter:
 
     def loading(self, event: LoadProgress | ModelLoaded) -> None:
         if isinstance(event, ModelLoaded):
-            loaded = {"engine": event.info.engine, "model": event.info.name}
+            info = event.info
+            loaded = {"engine": info.engine, "model": info.name, "memory_note": info.memory_note}
             self._write("load", stage="ready", fraction=1.0, load_s=event.load_s, **loaded)
             return
         step = (event.stage, -1 if event.fraction is None else int(event.fraction * 20))

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from tui.command_line.constraint_options import constraint_options, read_constraint
 from tui.command_line.failure import WrongUse
 from tui.command_line.options import debug_option, json_option, model_options, options_from
 
 STDIN = "-"
+_ANSWER_OPTIONS = ("max_tokens", "temperature", "top_k", "top_p", "min_p", "seed")
 
 
 @click.command()
@@ -19,7 +21,11 @@ STDIN = "-"
 @json_option
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Longest answer.")
 @click.option("--temperature", type=click.FloatRange(0, 5), metavar="T", help="0 is greedy.")
+@click.option("--top-k", type=click.IntRange(0, 2**31 - 1), metavar="N", help="0 is off.")
+@click.option("--top-p", type=click.FloatRange(0, 1), metavar="P", help="1 is off.")
+@click.option("--min-p", type=click.FloatRange(0, 1), metavar="P", help="0 is off.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Repeatable sampling.")
+@constraint_options
 @click.option(
     "--file",
     "files",
@@ -37,11 +43,12 @@ def ask(ctx: click.Context, /, prompt: tuple[str, ...], as_json: bool, **values:
     carries the answer and nothing else. With --json it is one JSON object a line.
     """
     text = _prompt_text(prompt)
-    changes = {key: values.pop(key) for key in ("max_tokens", "temperature", "seed")}
+    changes = {key: values.pop(key) for key in _ANSWER_OPTIONS}
+    constraint = read_constraint(values.pop("json_schema"), values.pop("grammar"))
     options = options_from(ctx, values, files=values.pop("files"))
     from tui.command_line.answering import Question, answer
 
-    question = Question(text, options, as_json=as_json, **changes)
+    question = Question(text, options, as_json=as_json, constraint=constraint, **changes)
     ctx.exit(answer(question))
 
 

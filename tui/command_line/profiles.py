@@ -68,14 +68,15 @@ def check_profiles(ctx: click.Context, names: tuple[str, ...], as_json: bool) ->
     if as_json:
         print_json(
             [
-                _broken_as_json(name, errors) if errors else {"name": name, "works": True}
+                _broken_as_json(name, errors) if errors else _working_as_json(name)
                 for name, errors in problems.items()
             ]
         )
     else:
         width = max(map(len, problems), default=0)
         for name, errors in problems.items():
-            for line in [f"broken: {e.message} {e.hint}" for e in errors] or ["works"]:
+            works = ["works", *(f"warning: {warning}" for warning in _warnings(name, errors))]
+            for line in [f"broken: {e.message} {e.hint}" for e in errors] or works:
                 click.echo(f"{name:{width}}  {one_line(line)}")
     ctx.exit(1 if any(problems.values()) else 0)
 
@@ -90,6 +91,17 @@ def _problems(names: tuple[str, ...]) -> dict[str, list[ProfileError]]:
         broken = catalog.errors.get(name)
         problems[name] = [broken] if broken else check_profile(catalog.get(name))
     return problems
+
+
+def _warnings(name: str, errors: list[ProfileError]) -> list[str]:
+    from profiles.checking import warnings_for
+
+    return [] if errors else warnings_for(_catalog().get(name))
+
+
+def _working_as_json(name: str) -> dict[str, Any]:
+    warnings = _warnings(name, [])
+    return {"name": name, "works": True} | ({"warnings": warnings} if warnings else {})
 
 
 def _catalog() -> ProfileCatalog:

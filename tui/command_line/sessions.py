@@ -90,7 +90,9 @@ def export_session(session_id: str, as_json: bool, output: Path | None, force: b
 @debug_option
 def delete_sessions(session_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete sessions."""
+    from engines.kv.disk import forget_owner
     from tui.command_line.conversations import find_conversation, user_store
+    from tui.paths import app_paths
     from tui.sanitize import one_line
 
     with user_store() as store:
@@ -100,6 +102,7 @@ def delete_sessions(session_ids: tuple[str, ...], yes: bool, as_json: bool) -> N
                 click.confirm(f"Delete “{one_line(item.title)}”?", abort=True, err=True)
         for item in found.values():
             store.delete(item.id)
+            forget_owner(app_paths().kv, item.id)
     if as_json:
         print_json({"deleted": list(found)})
     else:

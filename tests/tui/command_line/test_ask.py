@@ -17,6 +17,7 @@ STATS_KEYS = """
 engine model quantization prompt_tokens cached_tokens generated_tokens ttft_s prefill_s prefill_tps
 decode_tps effective_tps kv_cache_bytes kv_type peak_memory_bytes drafted_tokens accepted_tokens
 acceptance_rate bandwidth_ceiling_tps
+cache_reuse cache_note draft_counts accepted_per_step plain_decode_tps net_gain
 """
 
 

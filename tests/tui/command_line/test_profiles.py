@@ -70,3 +70,13 @@ def test_an_unknown_profile_is_told(run: Run) -> None:
         result = run("profiles", command, "nope")
         assert (result.exit_code, result.stdout) == (1, "")
         assert "nope" in result.stderr
+
+
+def test_a_lossy_kv_cache_works_with_a_warning(run: Run, profile_folder: Path) -> None:
+    (profile_folder / "small.toml").write_text('model = "demo:target"\nkv_type = "q4_0"\n')
+    result = run("profiles", "check", "small")
+    assert result.exit_code == 0
+    assert "works" in result.stdout
+    assert "warning: kv_type q4_0 is slow" in result.stdout
+    (small,) = json.loads(run("profiles", "check", "small", "--json").stdout)
+    assert "long context" in small["warnings"][0]

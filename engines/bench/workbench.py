@@ -1,0 +1,167 @@
+"""A loaded model to measure, on an engine thread as in the app."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from engines.base import Engine
+from engines.bench.compared_engine import (
+    ComparedEngine,
+    LibraryRequest,
+    OpenLoop,
+    RowCostRequest,
+)
+from engines.bench.figures import Run
+from engines.bench.library_loop import LibraryLoop, open_library_loop
+from engines.errors import EngineError
+from engines.events import (
+    CacheForgotten,
+    EngineEvent,
+    EngineFailed,
+    GenerationFinished,
+    LoadProgress,
+    ModelLoaded,
+    PrefillProgress,
+    TextChunk,
+)
+from engines.registry import create_for
+from engines.thread import EngineThread
+from engines.types import (
+    EngineRequest,
+    ForgetCacheRequest,
+    GenerationRequest,
+    LoadRequest,
+    ModelInfo,
+    PromptSegment,
+    SamplingParams,
+)
+
+GREEDY = SamplingParams(temperature=0.0)
+CLOSE_TIMEOUT_S = 30.0
+
+Answer = TypeVar("Answer")
+
+
+class Workbench:
+    """Loads a model, and runs generations on it one after the other.
+
+    Args:
+        request: What to load.
+        create: Makes the engine; tests pass their own.
+        open_loop: Finds the library's loop; tests pass their own.
+
+    Raises:
+        EngineError: the model does not load.
+    """
+
+    def __init__(
+        self,
+        request: LoadRequest,
+        create: Callable[[LoadRequest], Engine] = create_for,
+        open_loop: OpenLoop = open_library_loop,
+    ) -> None:
+        self._numbers = itertools.count()
+        self._events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
+        self._passing: list[EngineEvent] = []
+        self._engine: ComparedEngine | None = None
+
+        def create_compared() -> Engine:
+            self._engine = ComparedEngine(create(request), open_loop)
+            return self._engine
+
+        self._thread = EngineThread(create_compared, request, self._take)
+        loaded = self._wait_for(ModelLoaded)
+        self.request = request
+        self.info: ModelInfo = loaded.info
+        self.load_s = loaded.load_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._thread.close(CLOSE_TIMEOUT_S)
+
+    @property
+    def loop(self) -> LibraryLoop:
+        assert self._engine is not None and self._engine.loop is not None
+        return self._engine.loop
+
+    def encode(self, text: str) -> list[int]:
+        return self.loop.encode(text)
+
+    def run_ours(
+        self,
+        prompt_ids: Sequence[int],
+        max_tokens: int,
+        use_draft: bool = False,
+    ) -> Run:
+        """One greedy generation by our engine, from an empty KV cache, as a turn of the app."""
+        cache_key = f"bench-{next(self._numbers)}"
+        finished, cpu_s = self.generate(
+            GenerationRequest(
+                (tuple(prompt_ids),), cache_key, GREEDY, max_tokens, use_draft=use_draft
+            )
+        )
+        self.forget(cache_key)
+        return Run.of(finished, cpu_s)
+
+    def run_library(
+        self, prompt_ids: Sequence[int], max_tokens: int, use_draft: bool = False
+    ) -> Run:
+        """The same by the library's own loop."""
+        prompt: tuple[PromptSegment, ...] = (tuple(prompt_ids),)
+        request = LibraryRequest(prompt, "library", GREEDY, max_tokens, use_draft=use_draft)
+        return Run.of(*self.generate(request))
+
+    def time_rows(self, rows: int, context_tokens: int) -> float:
+        """Seconds of one pass over `rows` tokens behind `context_tokens` of context."""
+        prompt: tuple[PromptSegment, ...] = ((0,) * context_tokens,)
+        finished, _ = self.generate(RowCostRequest(prompt, "rows", GREEDY, rows=rows))
+        return finished.stats.ttft_s or 0.0
+
+    def generate(self, request: GenerationRequest) -> tuple[GenerationFinished, float]:
+        """The end of a generation, and the processor seconds it took the process.
+
+        Raises:
+            EngineError: it failed.
+        """
+        started_s = time.process_time()
+        finished = self._ask(request, GenerationFinished)
+        return finished, time.process_time() - started_s
+
+    def forget(self, cache_key: str) -> None:
+        self._ask(ForgetCacheRequest(cache_key), CacheForgotten)
+
+    def _ask(self, request: EngineRequest, kind: type[Answer]) -> Answer:
+        self._passing.clear()
+        self._thread.submit(request, self._take)
+        return self._wait_for(kind)
+
+    def _take(self, event: EngineEvent) -> None:
+        """On the engine's thread. As in the app, text is only put aside: to wake a thread for every
+        token would make the engine wait for the interpreter lock."""
+        if isinstance(event, TextChunk | PrefillProgress | LoadProgress):
+            self._passing.append(event)
+        else:
+            self._events.put(event)
+
+    def _wait_for(self, kind: type[Answer]) -> Answer:
+        while True:
+            event = self._events.get()
+            if isinstance(event, kind):
+                return event
+            if isinstance(event, EngineFailed):
+                raise EngineError(event.message, event.hint)
