@@ -10,6 +10,7 @@ from profiles.errors import ProfileError
 from profiles.resolve import load_request
 from profiles.schema import Profile
 
+_LONG_WINDOW_TOKENS = 8192
 _LARGEST_VOCABULARY_DIFFERENCE = 128
 """llama.cpp's own limit between a draft and its target (common/speculative.cpp)."""
 
@@ -27,6 +28,20 @@ def check_profile(profile: Profile) -> list[ProfileError]:
         if target is not None and draft is not None:
             errors += _check_draft(profile, target, draft)
     return errors
+
+
+def warnings_for(profile: Profile) -> list[str]:
+    """What works and is still worth knowing; a sentence each."""
+    warnings = []
+    if profile.kv_type == "q4_0":
+        warnings.append(
+            "kv_type q4_0 is slow to prefill and loses detail at long context; q8_0 is the safe"
+            " way to save memory."
+        )
+    window = profile.context_window_tokens or 0
+    if profile.kv_type == "f32" and window > _LONG_WINDOW_TOKENS:
+        warnings.append("kv_type f32 takes twice the memory of f16 and gains nothing.")
+    return warnings
 
 
 def _check_model(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conversation.message import Message
+from tui.sanitize import one_line
 from tui.stats_line import rate_text, seconds_text
 
 
@@ -26,7 +27,15 @@ def _figures(stats: Mapping[str, Any]) -> list[str]:
     if (ttft_s := stats.get("ttft_s")) is not None:
         figures.append(f"TTFT {seconds_text(ttft_s)}")
     if (prompt := stats.get("prompt_tokens")) and (cached := stats.get("cached_tokens")):
-        figures.append(f"cached {cached:,}/{prompt:,}")
+        from_disk = " from disk" if _cache_source(stats) == "disk" else ""
+        figures.append(f"cached {cached:,}/{prompt:,}{from_disk}")
     if (rate := stats.get("acceptance_rate")) is not None:
         figures.append(f"draft {100 * rate:.0f} %")
+    if note := stats.get("cache_note"):
+        figures.append(one_line(note))
     return figures
+
+
+def _cache_source(stats: Mapping[str, Any]) -> str:
+    reuse = stats.get("cache_reuse")
+    return str(reuse.get("source", "")) if isinstance(reuse, Mapping) else ""

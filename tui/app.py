@@ -90,7 +90,7 @@ class LlmTuiApp(TypeAheadApp):
         pane, services = self.chat.pane, self.services
         if services is None:
             return False
-        profile = pane.chosen_profile or services.profile
+        profile = services.profile_for(conversation_id, pane.chosen_profile or services.profile)
         try:
             pane.start(services, profile, conversation_id)
         except ConversationError as error:
@@ -122,6 +122,7 @@ class LlmTuiApp(TypeAheadApp):
             self.services.store.dismiss_interrupted()
 
     def action_sessions(self) -> None:
+        from engines.kv.disk import forget_owner
         from tui.screens.sessions import SessionsScreen
 
         if self.services is None:
@@ -136,6 +137,8 @@ class LlmTuiApp(TypeAheadApp):
                 self.open_conversation(chosen)
             elif current in screen.deleted:
                 self.open_conversation(None)
+            for deleted in screen.deleted:
+                forget_owner(self.paths.kv, deleted)
 
         self.push_screen(screen, closed)
 
@@ -147,24 +150,20 @@ class LlmTuiApp(TypeAheadApp):
     async def _open(self) -> None:
         """Open the services; what the command line asked for and is not there ends the app."""
         await asyncio.to_thread(import_module, "tui.opening")  # the prompt takes keys meanwhile
-        from tui.opening import (
-            ConversationError,
-            DocumentError,
-            ProfileError,
-            conversation_to_continue,
-            create_for,
-            open_services,
-        )
+        from tui.opening import ExplainedError, conversation_to_continue, open_services
 
         try:
             services = self.services = open_services(
-                self.options, self.paths, self._create or create_for, self._catalog
+                self.options, self.paths, self._create, self._catalog
             )
             attachments = self._attachments()
             self._offer_interrupted(services)
             conversation_id = conversation_to_continue(services.store, self.options)
-            self.chat.pane.start(services, services.profile, conversation_id, attachments)
-        except (ProfileError, ConversationError, DocumentError) as error:
+            profile = services.profile
+            if not self.options.names_profile:
+                profile = services.profile_for(conversation_id, profile)
+            self.chat.pane.start(services, profile, conversation_id, attachments)
+        except ExplainedError as error:
             self.failure = error
             self.exit(return_code=1)
             return

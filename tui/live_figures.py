@@ -115,8 +115,8 @@ class TurnMeter:
         if stats is None:
             return replace(without_turn(figures), phase=Phase.IDLE)
         length = stats.prompt_tokens + stats.generated_tokens
-        gain = None
-        if stats.decode_tps and stats.drafted_tokens and self.plain_decode_tps:
+        gain = stats.net_gain
+        if gain is None and stats.decode_tps and stats.drafted_tokens and self.plain_decode_tps:
             gain = stats.decode_tps / self.plain_decode_tps
         return replace(
             figures,
@@ -129,6 +129,7 @@ class TurnMeter:
             context_length_tokens=length,
             acceptance_rate=stats.acceptance_rate,
             gain=gain,
+            has_draft=figures.has_draft or stats.drafted_tokens > 0,
         )
 
 

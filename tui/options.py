@@ -41,6 +41,11 @@ class AppOptions:
     rate_tps: float | None = None
     debug: bool = False
 
+    @property
+    def names_profile(self) -> bool:
+        """Whether the choice of what to run is made here."""
+        return any((self.profile, self.model, self.engine, self.draft))
+
 
 def starting_profile(options: AppOptions, catalog: ProfileCatalog) -> Profile:
     """The profile `options` name (else the first one), with the other options put over it.
@@ -81,8 +86,8 @@ def _with_draft(profile: Profile, draft: str | None) -> Profile:
     if draft is None:
         return profile
     if draft == "off":
-        return replace(profile, draft_model=None)
+        return replace(profile, draft_model=None, use_draft=False)
     if draft == "auto":
         chosen = profile.draft_model or DEMO_DRAFTS.get(profile.model)
-        return replace(profile, draft_model=chosen)
-    return replace(profile, draft_model=draft)
+        return replace(profile, draft_model=chosen, use_draft=True)
+    return replace(profile, draft_model=draft, use_draft=True)

@@ -34,6 +34,11 @@ class AppPaths:
         return self.data / DATABASE_NAME
 
     @property
+    def kv(self) -> Path:
+        """Parked KV caches."""
+        return self.cache / "kv"
+
+    @property
     def log(self) -> Path:
         return self.state / "llm-tui.log"
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from conversation.store import Store
@@ -48,6 +49,12 @@ class Services:
         profile = self.catalog.profiles.get(name)
         return profile.title if profile else name
 
+    def profile_for(self, conversation_id: str | None, otherwise: Profile) -> Profile:
+        """The profile a conversation was held with last, whose KV cache may still be there."""
+        if conversation_id is None:
+            return otherwise
+        return self.catalog.profiles.get(self.store.last_profile(conversation_id), otherwise)
+
     def read_bandwidth(self) -> None:
         """Find this machine's memory bandwidth, on a thread of its own: it may be measured.
 
@@ -74,10 +81,15 @@ class Services:
 def open_services(
     options: AppOptions,
     paths: AppPaths,
-    create: Callable[[LoadRequest], Engine] = create_for,
+    create: Callable[[LoadRequest], Engine] | None = None,
     catalog: ProfileCatalog | None = None,
+    keeps_caches: bool = True,
 ) -> Services:
     """Read the profiles and open the store; no model is loaded yet.
+
+    Args:
+        create: Makes the engines; tests pass their own.
+        keeps_caches: False leaves no KV cache on disk.
 
     Raises:
         ProfileError: the profile asked for is broken or does not exist.
@@ -85,12 +97,13 @@ def open_services(
     """
     catalog = catalog or load_profiles(paths.profiles)
     profile = starting_profile(options, catalog)
+    create_keeping = partial(create_for, kv_folder=paths.kv if keeps_caches else None)
     store = Store(paths.database)
     broken = tuple(f"{error.message} {error.hint}" for error in catalog.errors.values())
     return Services(
         catalog=with_profile(catalog, profile),
         store=store,
-        pool=EnginePool(memory_budget_bytes(), create),
+        pool=EnginePool(memory_budget_bytes(), create or create_keeping),
         profile=profile,
         cache=paths.cache,
         notices=broken,

@@ -146,6 +146,8 @@ class SessionPresenter:
                 self._failed_to_load(event)
         elif isinstance(event, ModelLoaded):
             self.show_model()
+            if event.info.memory_note:
+                self._widgets.transcript.add_notice(one_line(event.info.memory_note), "warning")
         self._next_figures_s = 0.0
 
     def show_model(self) -> None:

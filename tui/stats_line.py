@@ -109,7 +109,8 @@ def _chosen_forms(by_rank: Sequence[Segment], width: int) -> list[int]:
     """Which form each segment takes, by rank; the segments after the last one do not fit.
 
     First the most important ones in their shortest form, then those in their preferred one, then
-    the others in their shortest, and at last every one as long as there is room.
+    the others in their shortest, and at last every one as long as there is room. The first one
+    is there before the others and grows after them.
     """
     chosen: list[int] = []
     left = _add_shortest(by_rank[:CORE_SEGMENTS], chosen, width)
@@ -134,8 +135,8 @@ def _add_shortest(segments: Sequence[Segment], chosen: list[int], left: int) -> 
 def _lengthen(
     by_rank: Sequence[Segment], chosen: list[int], left: int, longest: Sequence[int]
 ) -> int:
-    for place, now in enumerate(chosen):
-        forms = by_rank[place].forms
+    for place in (*range(1, len(chosen)), *range(min(1, len(chosen)))):
+        now, forms = chosen[place], by_rank[place].forms
         for form in range(longest[place], now):
             growth = _form_width(forms[form]) - _form_width(forms[now])
             if growth <= left:
@@ -157,12 +158,12 @@ def _cut(text: str, width: int) -> str:
 
 def _segments(figures: Figures) -> list[Segment]:
     return [
-        Segment(3, _identity(figures), preferred=-3),
-        Segment(1, _ttft(figures)),
-        Segment(0, _speed(figures), preferred=-2 if figures.bandwidth_ceiling_tps else -1),
+        Segment(0, _identity(figures), preferred=-3),
+        Segment(2, _ttft(figures)),
+        Segment(1, _speed(figures), preferred=-2 if figures.bandwidth_ceiling_tps else -1),
         Segment(6, _one("effective ", rate_text(figures.effective_tps), short="eff ")),
         Segment(4, _kv_cache(figures)),
-        Segment(2, _context(figures)),
+        Segment(3, _context(figures)),
         Segment(5, _draft(figures)),
         Segment(7, _memory(figures)),
     ]

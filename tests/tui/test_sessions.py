@@ -53,6 +53,18 @@ async def test_search_and_continue(bench: AppBench) -> None:
         assert [m.role for m in bench.pane.session.transcript.path()] == [Role.USER, Role.ASSISTANT]
 
 
+async def test_a_conversation_comes_back_with_the_profile_it_was_held_with(bench: AppBench) -> None:
+    async with bench.app.run_test(size=(100, 30)) as pilot:
+        await _talk(bench, pilot, "about apples")
+        await pilot.press("f2")
+        await until(pilot, lambda: bench.pane.session.profile.name == "coding")
+        await pilot.press("ctrl+n")
+        await _open_list(bench, pilot, 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: bench.pane.session.title == "about apples")
+        assert bench.pane.session.profile.name == "chat"
+
+
 async def test_down_chooses_from_the_search_field(bench: AppBench) -> None:
     async with bench.app.run_test(size=(100, 30)) as pilot:
         await _talk(bench, pilot, "old", "new")
