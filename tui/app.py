@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -79,7 +80,7 @@ class LlmTuiApp(TypeAheadApp):
 
     def on_mount(self) -> None:
         leave_on_signals(self)
-        self.call_after_refresh(self._open_soon)
+        self.call_after_refresh(self._open)
 
     # Conversations
 
@@ -144,9 +145,7 @@ class LlmTuiApp(TypeAheadApp):
 
     # Start
 
-    def _open_soon(self) -> None:
-        self.run_worker(self._open(), name="open")
-
+    @work(name="open")
     async def _open(self) -> None:
         """Open the services; what the command line asked for and is not there ends the app."""
         await asyncio.to_thread(import_module, "tui.opening")  # the prompt takes keys meanwhile
