@@ -20,6 +20,7 @@ def test_a_conversation_line_by_line(launch: Launch) -> None:
     program.wait_for(re.compile(r"\d tok/s"))
     program.type("two\n")
     program.wait_for("The second one.")
+    program.wait_until(lambda: program.screen.text.count("Chat>") == 3, 10, "the next prompt")
     program.press("ctrl+d")
     assert program.wait_exit() == 0
 
