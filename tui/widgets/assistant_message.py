@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Static
+from textual.widget import Widget
 
 from engines.events import TextKind
 from tui.markdown.blocks import CodeBlock
 from tui.sanitize import one_line
+from tui.widgets.footer_line import SEPARATOR, FooterLine
 from tui.widgets.laid_out_once import LaidOutOnce
 from tui.widgets.notice_block import NoticeBlock
 from tui.widgets.reasoning_block import ReasoningBlock
@@ -49,7 +50,7 @@ class AssistantMessage(Vertical, LaidOutOnce):
         self._error = ""
         self._hint = ""
         self._parts: list[Part] = []
-        self._ending: list[Static] = []
+        self._ending: list[Widget] = []
         self._is_composed = False
 
     @classmethod
@@ -102,8 +103,8 @@ class AssistantMessage(Vertical, LaidOutOnce):
         if self.status is MessageStatus.FAILED:
             self._end_with(NoticeBlock(error or "The answer failed.", Severity.ERROR, hint))
         words = [_STATUS_WORDS.get(self.status, ""), one_line(footer_text)]
-        if footer := " · ".join(filter(None, words)):
-            self._end_with(Static(footer, markup=False, classes="footer"))
+        if footer := SEPARATOR.join(filter(None, words)):
+            self._end_with(FooterLine(footer))
         self.set_class(self.status is not MessageStatus.COMPLETE, "-unfinished")
 
     def copy_source(self) -> str:
@@ -137,7 +138,7 @@ class AssistantMessage(Vertical, LaidOutOnce):
             self.mount(part)
         return part
 
-    def _end_with(self, widget: Static) -> None:
+    def _end_with(self, widget: Widget) -> None:
         self._ending.append(widget)
         if self._is_composed:
             self.mount(widget)
