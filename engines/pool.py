@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
 from engines.base import Engine
 from engines.registry import create_for
 from engines.thread import EngineState, EngineThread, EventSink
-from engines.types import LoadRequest
+from engines.types import ForgetCacheRequest, LoadRequest
 
 
 class EnginePool:
@@ -30,26 +31,44 @@ class EnginePool:
         self._threads: dict[LoadRequest, EngineThread] = {}
         self._lock = threading.Lock()
 
-    def get(self, request: LoadRequest, sink: EventSink) -> EngineThread:
+    def get(
+        self, request: LoadRequest, sink: EventSink, keep_alive_s: float = math.inf
+    ) -> EngineThread:
         """The thread for `request`: a loaded one, one that is loading, or a new one.
 
-        `sink` takes the load's events and is left out where the model is already there. Any thread
-        may ask: a turn that waited is started by the engine thread that ended the one before.
+        It ends after `keep_alive_s` without a request, as whoever asked last wants it. `sink`
+        takes the load's events and is left out where the model is already there. Any thread may
+        ask: a turn that waited is started by the engine thread that ended the one before.
         """
         with self._lock:
             thread = self._threads.get(request)
-            if thread is not None and thread.state in (EngineState.LOADING, EngineState.READY):
+            if thread is not None and thread.keep(keep_alive_s):
                 return thread
-            leaving = self._make_room()
+            leaving = self._take_ended() + self._make_room()
 
             def create() -> Engine:
                 for idle in leaving:  # here, not on the caller's thread, which may be painting
                     idle.close()
                 return self._create(request)
 
-            thread = EngineThread(create, request, sink)
+            thread = EngineThread(create, request, sink, keep_alive_s)
             self._threads[request] = thread
             return thread
+
+    def forget(self, cache_key: str) -> None:
+        """Drop the KV cache of `cache_key` in every loaded model, once its running turn is over.
+
+        A key that ends with a slash stands for all that begin with it: a deleted conversation.
+        """
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.submit(ForgetCacheRequest(cache_key), lambda event: None)
+
+    def has(self, request: LoadRequest) -> bool:
+        """Whether the model is there, or on its way."""
+        thread = self._threads.get(request)
+        return thread is not None and thread.state in (EngineState.LOADING, EngineState.READY)
 
     @property
     def memory_bytes(self) -> int:
@@ -60,6 +79,11 @@ class EnginePool:
         ended = [thread.close(timeout_s) for thread in list(self._threads.values())]
         self._threads.clear()
         return all(ended)
+
+    def _take_ended(self) -> list[EngineThread]:
+        """Take out those that ended by themselves; one may still be giving its memory back."""
+        ended = [t for t in self._threads.values() if t.state is EngineState.CLOSED]
+        return [self._threads.pop(thread.load_request) for thread in ended]
 
     def _make_room(self) -> list[EngineThread]:
         """Take out what must be closed before another model is loaded, idle longest first."""

@@ -1,17 +1,15 @@
-"""Finds the profiles: the built-in ones, then the user's, which replace those of the same name."""
+"""Finds the profiles: built-in, then the user's, then the project's."""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, field
-from importlib.resources import files
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from profiles.errors import ProfileError
-from profiles.schema import Profile, profile_from_toml
-
-BUILTIN_ORDER = ("chat", "coding", "reasoning", "long-doc")
-"""F2 goes through the built-in profiles in this order, then through the user's by name."""
+from profiles.inheritance import resolve_profile
+from profiles.layers import Layer, ProfileSource, Sources, builtin_sources, folder_sources
+from profiles.schema import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +38,52 @@ class ProfileCatalog:
         place = names.index(name) if name in names else -1
         return self.profiles[names[(place + step) % len(names)]]
 
+    @property
+    def restricted(self) -> list[Profile]:
+        """The project's profiles with keys that do not count until its folder is trusted."""
+        return [profile for profile in self.profiles.values() if profile.ignored]
 
-def load_profiles(user_folder: Path | None = None) -> ProfileCatalog:
-    """Read every profile; a broken one goes to `errors` and the others still work."""
+    def keeping(self, before: ProfileCatalog) -> ProfileCatalog:
+        """This catalog, with the profiles of `before` in the place of those that broke since."""
+        names = [*before.profiles, *(name for name in self.profiles if name not in before.profiles)]
+        kept = {
+            name: self.profiles.get(name) or before.profiles[name]
+            for name in names
+            if name in self.profiles or name in self.errors
+        }
+        return replace(self, profiles=kept)
+
+
+def load_profiles(
+    user_folder: Path | None = None,
+    project_folder: Path | None = None,
+    is_trusted: Callable[[Path], bool] = lambda folder: False,
+) -> ProfileCatalog:
+    """Read every profile; a broken one goes to `errors` and the others still work.
+
+    Args:
+        project_folder: The profiles of a project (`profiles.layers.project_profiles`).
+        is_trusted: Whether the user vouches for such a folder; otherwise keys that could do harm
+            are ignored, and the profiles say which.
+    """
+    trusts_project = project_folder is not None and is_trusted(project_folder)
+    layers = (
+        builtin_sources(),
+        folder_sources(user_folder, Layer.USER),
+        folder_sources(project_folder, Layer.PROJECT, trusts_project),
+    )
     catalog = ProfileCatalog()
-    builtin = {path.name: path for path in files("profiles").joinpath("builtin").iterdir()}
-    for name in BUILTIN_ORDER:
-        text = builtin[f"{name}.toml"].read_text(encoding="utf-8")
-        catalog.profiles[name] = profile_from_toml(name, tomllib.loads(text), "builtin")
-    if user_folder is not None and user_folder.is_dir():
-        for path in sorted(user_folder.glob("*.toml")):
-            _add(catalog, path)
+    for name, source in _highest(layers).items():
+        try:
+            catalog.profiles[name] = resolve_profile(source, layers)
+        except ProfileError as error:
+            catalog.errors[name] = error
     return catalog
 
 
-def _add(catalog: ProfileCatalog, path: Path) -> None:
-    name = path.stem
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        catalog.profiles[name] = profile_from_toml(name, values, str(path))
-    except ProfileError as error:
-        broken = error
-    except (OSError, UnicodeDecodeError) as error:
-        broken = ProfileError(f"cannot be read ({error})", "Mend or remove it.", str(path))
-    except tomllib.TOMLDecodeError as error:
-        broken = ProfileError(f"is not valid TOML: {error}", "Correct that line.", str(path))
-    else:
-        return
-    catalog.profiles.pop(name, None)
-    catalog.errors[name] = broken
+def _highest(layers: tuple[Sources, ...]) -> dict[str, ProfileSource]:
+    """For each name the source of the highest layer; names in the order they are first met."""
+    found: dict[str, ProfileSource] = {}
+    for sources in layers:
+        found |= sources
+    return found

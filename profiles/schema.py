@@ -1,19 +1,15 @@
-"""What a profile says, and the reading of it from TOML values."""
+"""What a profile says. Each field names the keys of the file that it comes from."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from types import MappingProxyType
 
-from engines.errors import GenerationError
 from engines.types import Constraint, SamplingParams
-from profiles.errors import ProfileError
-
-ENGINES = ("auto", "mlx", "llama.cpp", "scripted")
-KV_TYPES = ("f16", "bf16", "f32", "q8_0", "q4_0")
-NAMES_IN_TOML = {"draft": "draft_model", "context_window": "context_window_tokens"}
+from profiles import keys
+from profiles.permissions import Permissions
+from profiles.settings import Setting, Table, from_keys
+from profiles.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,137 +18,107 @@ class Profile:
 
     Args:
         name: The file's name without its ending; what `--profile` takes.
-        title: What the app shows.
-        task: What it is for, in a few words.
-        engine: `mlx`, `llama.cpp`, or `auto` for the first one that works here.
-        model: A GGUF file, a model folder, or an embedded model (`demo:target`).
-        draft_model: The same for a draft model, or None.
+        model: The model, or the first one where `model_by_engine` has one for each engine.
+        model_by_engine: Pairs of engine and model; empty where one model serves all.
+        draft_model: The same for a draft model, or None; `draft_by_engine` belongs to it.
         use_draft: False decodes plainly: no draft model, no lookups. `draft = "off"` in the file.
-        kv_type: Element type of the KV cache.
+        draft_depth, flash_attention, prefill_chunk_tokens, gpu_layers: As in
+            `engines.types.LoadRequest`.
         context_window_tokens: Limit to reserve for; None takes the model's own.
         reasoning: Ask for it (True), suppress it (False), or leave it to the model (None).
         max_tokens: Longest answer; None is limited by the context window only.
-        constraint: The form that every answer must have; set by commands, not in the file.
+        tools: Names of the tools to offer; None offers what the task has by itself.
+        keep_alive_s: How long an idle model stays loaded; infinite is for ever.
+        constraint: The form that every answer must have.
+        options: Engine-specific settings, set by commands.
         origin: Where the profile was read: `builtin`, or the path of its file.
+        layer: `built-in`, `user` or `project`.
+        ignored: Keys that do not count until their folder is trusted.
     """
 
     name: str
-    model: str
-    title: str = ""
-    task: str = ""
-    engine: str = "auto"
-    draft_model: str | None = None
+    model: str = field(metadata=from_keys(keys.MODEL))
+    title: str = field(default="", metadata=from_keys(keys.TITLE))
+    description: str = field(default="", metadata=from_keys(keys.DESCRIPTION))
+    task: Task | None = field(default=None, metadata=from_keys(keys.TASK))
+    engine: str = field(default="auto", metadata=from_keys(keys.ENGINE))
+    model_by_engine: tuple[tuple[str, str], ...] = ()
+    quantization: str = field(default="", metadata=from_keys(keys.QUANTIZATION))
+    draft_model: str | None = field(default=None, metadata=from_keys(keys.DRAFT))
+    draft_by_engine: tuple[tuple[str, str], ...] = ()
     use_draft: bool = True
-    kv_type: str = "f16"
-    context_window_tokens: int | None = None
-    reasoning: bool | None = None
-    max_tokens: int | None = None
-    system_prompt: str = ""
-    stop: tuple[str, ...] = ()
-    sampling: SamplingParams = field(default_factory=SamplingParams)
+    draft_depth: int | None = field(default=None, metadata=from_keys(keys.DRAFT_DEPTH))
+    adapter: str | None = field(default=None, metadata=from_keys(keys.ADAPTER))
+    kv_type: str = field(default="f16", metadata=from_keys(keys.KV_TYPE))
+    flash_attention: bool | None = field(default=None, metadata=from_keys(keys.FLASH_ATTENTION))
+    prefill_chunk_tokens: int | None = field(default=None, metadata=from_keys(keys.PREFILL_CHUNK))
+    gpu_layers: int | None = field(default=None, metadata=from_keys(keys.GPU_LAYERS))
+    context_window_tokens: int | None = field(default=None, metadata=from_keys(keys.CONTEXT_WINDOW))
+    max_tokens: int | None = field(default=None, metadata=from_keys(keys.MAX_TOKENS))
+    reasoning: bool | None = field(default=None, metadata=from_keys(keys.REASONING))
+    reasoning_effort: str | None = field(default=None, metadata=from_keys(keys.REASONING_EFFORT))
+    system_prompt: str = field(default="", metadata=from_keys(keys.SYSTEM_PROMPT))
+    stop: tuple[str, ...] = field(default=(), metadata=from_keys(keys.STOP))
+    tools: tuple[str, ...] | None = field(default=None, metadata=from_keys(keys.TOOLS))
+    keep_alive_s: float | None = field(default=None, metadata=from_keys(keys.KEEP_ALIVE))
+    constraint: Constraint | None = field(
+        default=None, metadata=from_keys(keys.JSON_SCHEMA, keys.GRAMMAR)
+    )
+    sampling: SamplingParams = field(
+        default_factory=SamplingParams, metadata=from_keys(keys.SAMPLING_TABLE)
+    )
+    permissions: Permissions = field(
+        default_factory=Permissions, metadata=from_keys(keys.PERMISSIONS)
+    )
     options: tuple[tuple[str, str], ...] = ()
-    constraint: Constraint | None = None
     origin: str = "builtin"
+    layer: str = "built-in"
+    ignored: tuple[str, ...] = ()
+
+    def model_for(self, engine: str) -> str:
+        """The model that `engine` is to load; empty where the profile has none for it."""
+        return dict(self.model_by_engine).get(engine, "" if self.model_by_engine else self.model)
+
+    def draft_for(self, engine: str) -> str | None:
+        """The same for the draft model."""
+        if self.draft_by_engine:
+            return dict(self.draft_by_engine).get(engine)
+        return self.draft_model
 
 
-def profile_from_toml(name: str, values: Mapping[str, Any], origin: str) -> Profile:
-    """A profile from the values of its file.
-
-    Raises:
-        ProfileError: a key is unknown, missing, or holds a value of the wrong kind.
-    """
-    known = _PROFILE_KINDS
-    settings: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            raise _unknown_key(key, known, origin)
-        settings[NAMES_IN_TOML.get(key, key)] = _checked(key, value, known[key], origin)
-    if "model" not in settings:
-        raise ProfileError(
-            "is missing", 'Add a line such as: model = "demo:target"', origin, "model"
-        )
-    settings["use_draft"] = settings.get("draft_model") != "off"
-    if settings.get("draft_model") in ("none", "off"):
-        settings["draft_model"] = None
-    settings["stop"] = tuple(settings.get("stop", ()))
-    settings["sampling"] = _sampling(settings.get("sampling", {}), origin)
-    _check_choice("engine", settings.get("engine", "auto"), ENGINES, origin)
-    _check_choice("kv_type", settings.get("kv_type", "f16"), KV_TYPES, origin)
-    settings["title"] = settings.get("title") or name.replace("-", " ").capitalize()
-    return Profile(name=name, origin=origin, **settings)
+def _settings() -> dict[str, Setting]:
+    found: list[Setting] = [keys.EXTENDS]
+    for item in fields(Profile):
+        found += item.metadata.get("settings", ())
+    return {setting.key: setting for setting in found}
 
 
-_PROFILE_KINDS: dict[str, tuple[type, ...]] = {
-    "title": (str,),
-    "task": (str,),
-    "engine": (str,),
-    "model": (str,),
-    "draft": (str,),
-    "kv_type": (str,),
-    "context_window": (int,),
-    "reasoning": (bool,),
-    "max_tokens": (int,),
-    "system_prompt": (str,),
-    "stop": (list,),
-    "sampling": (dict,),
+SETTINGS = MappingProxyType(_settings())
+"""Every key of a profile's file, in the order of the documentation."""
+
+FIELD_OF_KEY: dict[str, str] = {
+    setting.key: item.name
+    for item in fields(Profile)
+    for setting in item.metadata.get("settings", ())
 }
 
 
-def _sampling(values: Mapping[str, Any], origin: str) -> SamplingParams:
-    kinds: dict[str, tuple[type, ...]] = {
-        f.name: (int,) if f.name in ("top_k", "seed") else (int, float)
-        for f in fields(SamplingParams)
-    } | {"logit_bias": (dict,)}
-    for key, value in values.items():
-        if key not in kinds:
-            raise _unknown_key(key, kinds, origin, "sampling.")
-        _checked(f"sampling.{key}", value, kinds[key], origin)
-    settings = dict(values) | {"logit_bias": _logit_bias(values.get("logit_bias", {}), origin)}
-    try:
-        return SamplingParams(**settings)
-    except GenerationError as error:
-        raise ProfileError(error.message, error.hint, origin, "sampling") from error
+def setting_at(path: tuple[str, ...]) -> Setting | None:
+    """The setting at a dotted key such as `sampling.top_k`; None where there is none.
+
+    A key within `model`, `draft` or `logit_bias` belongs to that setting's own value.
+    """
+    setting: Setting | None = SETTINGS.get(path[0]) if path else None
+    if setting is not None and isinstance(setting.kind, Table) and len(path) > 1:
+        setting = setting.kind.by_key.get(path[1])
+    return setting
 
 
-def _logit_bias(values: Mapping[str, Any], origin: str) -> tuple[tuple[str, float], ...]:
-    """The table's keys are texts; each must be one token of the model, which tells when it runs."""
-    for text, bias in values.items():
-        if not isinstance(bias, int | float) or isinstance(bias, bool):
-            raise ProfileError(
-                f"must be a number, not {bias!r}",
-                'Write it like: logit_bias = {" foo" = -5}',
-                origin,
-                f"sampling.logit_bias.{text}",
-            )
-    return tuple(values.items())
-
-
-def _checked(key: str, value: Any, kinds: tuple[type, ...], origin: str) -> Any:
-    is_wrong = not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
-    is_negative = isinstance(value, int | float) and not isinstance(value, bool) and value < 0
-    if is_wrong or (is_negative and not key.endswith("_penalty")):
-        wanted = {
-            str: "a text",
-            int: "a whole number of 0 or more",
-            float: "a number of 0 or more",
-            bool: "true or false",
-            list: "a list of texts",
-            dict: "a table",
-        }[kinds[-1]]
-        raise ProfileError(f"must be {wanted}, not {value!r}", "Correct the value.", origin, key)
-    if kinds == (list,) and not all(isinstance(item, str) and item for item in value):
-        raise ProfileError("must be a list of texts", 'Write it like ["###"].', origin, key)
-    return value
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...], origin: str) -> None:
-    if value not in choices:
-        raise ProfileError(
-            f"{value!r} is not known", f"Choose one of: {', '.join(choices)}.", origin, key
-        )
-
-
-def _unknown_key(key: str, known: Mapping[str, Any], origin: str, prefix: str = "") -> ProfileError:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(known)}."
-    return ProfileError("is not a known key", hint, origin, prefix + key)
+def all_keys() -> tuple[str, ...]:
+    """Every key, those of tables with the table before a dot."""
+    found: list[str] = []
+    for setting in SETTINGS.values():
+        found.append(setting.key)
+        if isinstance(setting.kind, Table):
+            found += [f"{setting.key}.{inner.key}" for inner in setting.kind.settings]
+    return tuple(found)

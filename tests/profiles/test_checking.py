@@ -52,3 +52,12 @@ def test_an_engine_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     [error] = check_profile(Profile("mine", "demo:target", engine="mlx", origin="mine.toml"))
     assert (error.file, error.key) == ("mine.toml", "engine")
     assert "not installed" in error.message
+
+
+def test_an_adapter_that_is_not_there_is_told(tmp_path: Path) -> None:
+    profile = Profile("p", "demo:target", engine="mlx", adapter=str(tmp_path / "none"))
+    (error,) = check_profile(profile)
+    assert (error.key, "no adapter at" in error.message) == ("adapter", True)
+    (tmp_path / "none").mkdir()
+    (error,) = check_profile(profile)
+    assert "adapters.safetensors" in error.message

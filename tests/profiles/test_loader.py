@@ -68,8 +68,8 @@ def test_every_sampling_setting_can_be_in_a_profile(tmp_path: Path) -> None:
         ("model = 'x'\nkv_type = 'q3'", "kv_type", "not known"),
         ("model = 'x'\nstop = [1]", "stop", "list of texts"),
         ("model = 'x'\n[sampling]\ntemprature = 1", "sampling.temprature", "not a known key"),
-        ("model = 'x'\n[sampling]\ntop_p = 1.5", "sampling", "top_p cannot be 1.5"),
-        ("model = 'x'\n[sampling]\ntemperature = nan", "sampling", "temperature"),
+        ("model = 'x'\n[sampling]\ntop_p = 1.5", "sampling.top_p", "from 0 to 1, not 1.5"),
+        ("model = 'x'\n[sampling]\ntemperature = nan", "sampling.temperature", "not nan"),
         ("model = 'x'\n[sampling]\nlogit_bias = 3", "sampling.logit_bias", "a table"),
         (
             "model = 'x'\n[sampling]\nlogit_bias = {' a' = 'b'}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ import click
 
 from tui.command_line.options import debug_option, json_option
 from tui.command_line.printing import print_json, print_table
+from tui.command_line.profile_changes import edit, new, path, set_value, unset_value, use
+from tui.command_line.profile_trust import trust
+from tui.command_line.profiles_recommend import recommend_profiles
 from tui.sanitize import one_line
 
 if TYPE_CHECKING:
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def profiles() -> None:
-    """Show and check the profiles."""
+    """Show, check and change the profiles."""
+
+
+for command in (set_value, unset_value, use, new, edit, path, trust, recommend_profiles):
+    profiles.add_command(command)
 
 
 @profiles.command("list")
@@ -30,15 +38,22 @@ def list_profiles(as_json: bool) -> None:
     catalog = _catalog()
     if as_json:
         working = [_as_json(profile) for profile in catalog.profiles.values()]
-        broken = [_broken_as_json(name, [error]) for name, error in catalog.errors.items()]
+        broken = [_broken_as_json(name, [*error.all]) for name, error in catalog.errors.items()]
         print_json(working + broken)
         return
     rows = [
-        (profile.name, _engine(profile), profile.model, profile.draft_model or "", profile.task)
+        (
+            profile.name,
+            _engine(profile),
+            profile.model,
+            profile.draft_model or "",
+            profile.layer,
+            profile.description or profile.task or "",
+        )
         for profile in catalog.profiles.values()
     ]
-    rows += [(name, "broken", "", "", error.message) for name, error in catalog.errors.items()]
-    print_table(("NAME", "ENGINE", "MODEL", "DRAFT", "FOR"), rows)
+    rows += [(name, "broken", "", "", "", error.message) for name, error in catalog.errors.items()]
+    print_table(("NAME", "ENGINE", "MODEL", "DRAFT", "FROM", "FOR"), rows)
 
 
 @profiles.command("show")
@@ -52,8 +67,9 @@ def show_profile(name: str, as_json: bool) -> None:
     if as_json:
         print_json(values)
         return
-    sampling = values.pop("sampling")
-    values |= {f"sampling.{key}": value for key, value in sampling.items()}
+    for table in ("sampling", "permissions"):
+        inner = values.pop(table)
+        values |= {f"{table}.{key}": value for key, value in inner.items()}
     print_table((), [(key, _shown(value)) for key, value in values.items()])
 
 
@@ -81,6 +97,15 @@ def check_profiles(ctx: click.Context, names: tuple[str, ...], as_json: bool) ->
     ctx.exit(1 if any(problems.values()) else 0)
 
 
+@profiles.command("schema")
+@debug_option
+def print_schema() -> None:
+    """Print a JSON Schema of a profile's file, for editors."""
+    from profiles.json_schema import profile_json_schema_text
+
+    click.echo(profile_json_schema_text(), nl=False)
+
+
 def _problems(names: tuple[str, ...]) -> dict[str, list[ProfileError]]:
     """The errors of each named profile (of every one where no name is given)."""
     from profiles.checking import check_profile
@@ -89,7 +114,7 @@ def _problems(names: tuple[str, ...]) -> dict[str, list[ProfileError]]:
     problems: dict[str, list[ProfileError]] = {}
     for name in names or [*catalog.profiles, *catalog.errors]:
         broken = catalog.errors.get(name)
-        problems[name] = [broken] if broken else check_profile(catalog.get(name))
+        problems[name] = [*broken.all] if broken else check_profile(catalog.get(name))
     return problems
 
 
@@ -105,10 +130,10 @@ def _working_as_json(name: str) -> dict[str, Any]:
 
 
 def _catalog() -> ProfileCatalog:
-    from profiles.loader import load_profiles
     from tui.paths import app_paths
+    from tui.profile_folders import load_catalog
 
-    return load_profiles(app_paths().profiles)
+    return load_catalog(app_paths())
 
 
 def _engine(profile: Profile) -> str:
@@ -123,7 +148,10 @@ def _engine(profile: Profile) -> str:
 
 
 def _as_json(profile: Profile) -> dict[str, Any]:
-    return asdict(profile) | {"engine_here": _engine(profile)}
+    values = asdict(profile) | {"engine_here": _engine(profile)}
+    if profile.keep_alive_s == math.inf:
+        values["keep_alive_s"] = "forever"  # JSON has no infinity
+    return values
 
 
 def _broken_as_json(name: str, errors: list[ProfileError]) -> dict[str, Any]:
@@ -131,7 +159,14 @@ def _broken_as_json(name: str, errors: list[ProfileError]) -> dict[str, Any]:
         "name": name,
         "works": False,
         "errors": [
-            {"file": error.file, "key": error.key, "message": error.message, "hint": error.hint}
+            {
+                "file": error.file,
+                "line": error.line,
+                "column": error.column,
+                "key": error.key,
+                "message": error.message,
+                "hint": error.hint,
+            }
             for error in errors
         ],
     }
