@@ -18,39 +18,8 @@ from pathlib import Path
 
 GB = 1_000_000_000
 
-# Apple's technical specifications of the Macs with these chips, "unified memory bandwidth".
-APPLE_CHIPS: dict[str, float] = {
-    "Apple M1": 68.25,  # LPDDR4X-4266 on 128 bits; Apple gives "up to 68 GB/s"
-    "Apple M1 Pro": 200,  # MacBook Pro, 2021
-    "Apple M1 Max": 400,  # MacBook Pro, 2021
-    "Apple M1 Ultra": 800,  # Mac Studio, 2022
-    "Apple M2": 100,  # MacBook Air, 2022
-    "Apple M2 Pro": 200,  # MacBook Pro and Mac mini, 2023
-    "Apple M2 Max": 400,  # MacBook Pro, 2023
-    "Apple M2 Ultra": 800,  # Mac Studio and Mac Pro, 2023
-    "Apple M3": 100,  # MacBook Pro, 2023
-    "Apple M3 Pro": 150,  # MacBook Pro, 2023
-    "Apple M3 Max": 400,  # MacBook Pro, 2023, 40-core GPU
-    "Apple M3 Ultra": 819,  # Mac Studio, 2025
-    "Apple M4": 120,  # Mac mini and MacBook Pro, 2024
-    "Apple M4 Pro": 273,  # Mac mini and MacBook Pro, 2024
-    "Apple M4 Max": 546,  # MacBook Pro, 2024, 40-core GPU
-    "Apple M5": 153,  # MacBook Pro, 2025; Apple's announcement says 153 GB/s
-    "Apple M5 Pro": 307,  # MacBook Pro, 2026
-    "Apple M5 Max": 614,  # MacBook Pro, 2026, 40-core GPU
-}
-
-# The same chips with fewer GPU cores have three quarters of the memory bus.
-APPLE_SMALLER_CHIPS: dict[tuple[str, int], float] = {
-    ("Apple M3 Max", 30): 300,  # MacBook Pro, 2023
-    ("Apple M4 Max", 32): 410,  # MacBook Pro, 2024
-    ("Apple M5 Max", 32): 460,  # LPDDR5X-9600 on 384 bits
-}
-
 _TRIES = 6
 _TIME_LIMIT_S = 0.6
-_CUDA_MEMORY_CLOCK_KHZ = 36
-_CUDA_BUS_WIDTH_BITS = 37
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +28,6 @@ class MemoryBandwidth:
 
     bytes_per_s: float
     source: str
-
-
-def apple_bandwidth(chip: str, gpu_cores: int | None) -> MemoryBandwidth | None:
-    """The vendor's figure for an Apple chip; None for chips not in the table."""
-    gb_per_s = APPLE_SMALLER_CHIPS.get((chip, gpu_cores or 0), APPLE_CHIPS.get(chip))
-    return MemoryBandwidth(gb_per_s * GB, "vendor") if gb_per_s else None
-
-
-def comes_in_two_sizes(chip: str) -> bool:
-    """True where the number of GPU cores decides about the memory bus."""
-    return any(name == chip for name, _ in APPLE_SMALLER_CHIPS)
-
-
-def cuda_bandwidth() -> MemoryBandwidth | None:
-    """Peak bandwidth of the first CUDA device's memory; None without a driver or a device.
-
-    Twice the memory clock times the bus width, two transfers a clock: NVIDIA's formula for the
-    theoretical bandwidth (developer blog, "How to Implement Performance Metrics in CUDA C/C++").
-    """
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return None
-    device = ctypes.c_int()
-    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0):
-        return None
-    values = []
-    for attribute in (_CUDA_MEMORY_CLOCK_KHZ, _CUDA_BUS_WIDTH_BITS):
-        value = ctypes.c_int()
-        if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device):
-            return None
-        values.append(value.value)
-    bytes_per_s = 2 * values[0] * 1000 * values[1] / 8
-    return MemoryBandwidth(bytes_per_s, "driver") if bytes_per_s else None
 
 
 def measure_read_bandwidth(threads: int, buffer_bytes: int) -> float:

@@ -6,6 +6,7 @@ import os
 import platform
 import plistlib
 import subprocess
+from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -17,12 +18,28 @@ _MIB = 1024 * 1024
 _SMALLEST_BUFFER_BYTES = 256 * _MIB
 _LARGEST_BUFFER_BYTES = 1024 * _MIB
 _CPU_CACHES = Path("/sys/devices/system/cpu")
+_LINUX_PRESSURE = Path("/proc/pressure/memory")
 
 
 class GPU(StrEnum):
     METAL = "metal"
     CUDA = "cuda"
     NONE = "none"
+
+
+class MemoryPressure(StrEnum):
+    """How hard the system works to keep memory free, in macOS's three levels."""
+
+    NORMAL = "normal"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+_DARWIN_PRESSURE = {
+    "1": MemoryPressure.NORMAL,
+    "2": MemoryPressure.WARNING,
+    "4": MemoryPressure.CRITICAL,
+}
 
 
 def _sysctl(name: str) -> str:
@@ -73,6 +90,39 @@ def memory_sizes() -> tuple[int, int]:
 
     memory = psutil.virtual_memory()
     return memory.total, memory.available
+
+
+def memory_pressure() -> MemoryPressure:
+    """On Linux: the share of the last ten seconds in which programs waited for memory."""
+    if platform.system() == "Darwin":
+        level = _sysctl("kern.memorystatus_vm_pressure_level")
+        return _DARWIN_PRESSURE.get(level, MemoryPressure.NORMAL)
+    try:
+        line = _LINUX_PRESSURE.read_text(encoding="ascii").splitlines()[0]
+        waiting_percent = float(line.split("avg10=")[1].split()[0])
+    except (OSError, ValueError, IndexError):
+        return MemoryPressure.NORMAL
+    if waiting_percent >= 20:
+        return MemoryPressure.CRITICAL
+    return MemoryPressure.WARNING if waiting_percent >= 5 else MemoryPressure.NORMAL
+
+
+def system_version() -> str:
+    """`26.1` on macOS, the kernel's version elsewhere."""
+    return platform.mac_ver()[0] or platform.release()
+
+
+def is_remote_shell(environment: Mapping[str, str] = os.environ) -> bool:
+    """True where this shell was reached over SSH."""
+    return bool(environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"))
+
+
+def wired_limit_bytes() -> int | None:
+    """The GPU's share of memory where someone has set it (`iogpu.wired_limit_mb`), else None."""
+    if platform.system() != "Darwin":
+        return None
+    megabytes = _sysctl("iogpu.wired_limit_mb")
+    return int(megabytes) * _MIB if megabytes.isdigit() and int(megabytes) else None
 
 
 def find_gpu() -> GPU:

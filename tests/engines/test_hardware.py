@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from engines import hardware_probes
-from engines.bandwidth import APPLE_CHIPS, MemoryBandwidth
-from engines.hardware import CACHE_FILE, Probes, read_machine
-from engines.hardware_probes import GPU
+from engines.bandwidth import MemoryBandwidth
+from engines.gpu_device import CudaDevice
+from engines.hardware import CACHE_FILE, Probes, read_machine, usual_working_set_bytes
+from engines.hardware_probes import GPU, MemoryPressure
+
+GIB = 2**30
+H200 = CudaDevice("NVIDIA H200", 141 * GIB, MemoryBandwidth(4.8e12, "driver"))
 
 
 class Measurement:
@@ -31,13 +35,22 @@ def probes(chip: str = "AMD EPYC", **changes: object) -> Probes:
         translated=lambda: False,
         cores=lambda: (4, 8),
         memory=lambda: (32 * 2**30, 16 * 2**30),
+        pressure=lambda: MemoryPressure.NORMAL,
         gpu=lambda: GPU.NONE,
         gpu_cores=lambda: None,
+        wired_limit=lambda: None,
+        metal_working_set=lambda: None,
         cuda_engine=lambda: False,
-        cuda_bandwidth=lambda: MemoryBandwidth(4.8e12, "driver"),
+        cuda_device=lambda: H200,
+        system_version=lambda: "6.1",
+        remote=lambda: False,
         measure=Measurement(30e9),
     )
     return replace(described, **changes)  # type: ignore[arg-type]
+
+
+def mac(chip: str, **changes: object) -> Probes:
+    return probes(chip, gpu=lambda: GPU.METAL, **changes)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +58,7 @@ def probes(chip: str = "AMD EPYC", **changes: object) -> Probes:
     [("Apple M1", 68.25), ("Apple M4", 120), ("Apple M4 Pro", 273), ("Apple M5", 153)],
 )
 def test_apple_chips_have_the_vendors_figure(tmp_path: Path, chip: str, gb_per_s: float) -> None:
-    machine = read_machine(tmp_path, probes(chip, measure=Measurement()))
+    machine = read_machine(tmp_path, mac(chip, measure=Measurement()))
     assert machine.memory_bandwidth == MemoryBandwidth(gb_per_s * 1e9, "vendor")
     assert not (tmp_path / CACHE_FILE).exists()
 
@@ -63,15 +76,81 @@ def test_apple_chips_have_the_vendors_figure(tmp_path: Path, chip: str, gb_per_s
 def test_the_smaller_max_chips_have_a_narrower_bus(
     tmp_path: Path, chip: str, gpu_cores: int | None, gb_per_s: float
 ) -> None:
-    machine = read_machine(tmp_path, probes(chip, gpu_cores=lambda: gpu_cores))
+    machine = read_machine(tmp_path, mac(chip, gpu_cores=lambda: gpu_cores))
     assert machine.memory_bandwidth_bytes_per_s == gb_per_s * 1e9
+    assert machine.gpu_cores == gpu_cores
 
 
-def test_better_chips_of_a_generation_are_not_slower() -> None:
-    for generation in "12345":
-        family = [f"Apple M{generation}{size}" for size in ("", " Pro", " Max", " Ultra")]
-        figures = [APPLE_CHIPS[chip] for chip in family if chip in APPLE_CHIPS]
-        assert figures == sorted(figures)
+def test_the_working_set_is_metals_unless_somebody_has_set_another(tmp_path: Path) -> None:
+    asked = mac("Apple M4", metal_working_set=lambda: 22 * GIB)
+    assert read_machine(tmp_path, asked).working_set_bytes == 22 * GIB
+    raised = replace(asked, wired_limit=lambda: 28 * GIB)
+    assert read_machine(tmp_path, raised).working_set_bytes == 28 * GIB
+    unasked = read_machine(tmp_path, mac("Apple M4"))
+    assert unasked.working_set_bytes == usual_working_set_bytes(32 * GIB)
+    assert read_machine(tmp_path, probes()).working_set_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "llama_cpp_logs_mb"), [(16, 11453.25), (24, 17179.87), (64, 51539.61)]
+)
+def test_the_usual_working_set_is_what_metal_reports(
+    memory_gib: int, llama_cpp_logs_mb: float
+) -> None:
+    assert usual_working_set_bytes(memory_gib * GIB) / 1e6 == pytest.approx(
+        llama_cpp_logs_mb, abs=0.1
+    )
+
+
+def test_the_rest_of_the_machine_is_described(tmp_path: Path) -> None:
+    machine = read_machine(
+        tmp_path,
+        mac(
+            "Apple M4 Pro",
+            system_version=lambda: "26.1",
+            remote=lambda: True,
+            pressure=lambda: MemoryPressure.WARNING,
+            memory=lambda: (24 * GIB, 8 * GIB),
+        ),
+    )
+    assert (machine.system_version, machine.is_remote) == ("26.1", True)
+    assert machine.memory_pressure is MemoryPressure.WARNING
+    assert machine.label == "M4 Pro, 24 GB"
+    assert machine.model_memory_bytes == 24 * GIB
+    assert not machine.is_described
+    assert machine.to_json()["memory_pressure"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_remote"),
+    [
+        ({}, False),
+        ({"SSH_CONNECTION": "10.0.0.1 5 10.0.0.2 22"}, True),
+        ({"SSH_TTY": "/dev/pts/1"}, True),
+    ],
+)
+def test_a_shell_over_ssh_is_remote(environment: dict[str, str], is_remote: bool) -> None:
+    assert hardware_probes.is_remote_shell(environment) is is_remote
+
+
+@pytest.mark.parametrize(
+    ("line", "pressure"),
+    [
+        ("some avg10=0.00 avg60=0.00 avg300=0.00 total=0", MemoryPressure.NORMAL),
+        ("some avg10=7.50 avg60=0.00 avg300=0.00 total=1", MemoryPressure.WARNING),
+        ("some avg10=44.1 avg60=9.00 avg300=1.00 total=2", MemoryPressure.CRITICAL),
+        ("no such figure", MemoryPressure.NORMAL),
+        ("", MemoryPressure.NORMAL),
+    ],
+)
+def test_linux_tells_how_long_programs_waited_for_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, pressure: MemoryPressure
+) -> None:
+    file = tmp_path / "memory"
+    file.write_text(f"{line}\nfull avg10=0.00")
+    monkeypatch.setattr(hardware_probes, "_LINUX_PRESSURE", file)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    assert hardware_probes.memory_pressure() is pressure
 
 
 def test_other_machines_are_measured_once(tmp_path: Path) -> None:
@@ -112,7 +191,17 @@ def test_cuda_counts_where_an_engine_is_built_for_it(tmp_path: Path) -> None:
     with_gpu = probes(gpu=lambda: GPU.CUDA)
     assert read_machine(tmp_path, with_gpu).memory_bandwidth_bytes_per_s == 30e9
     with_engine = replace(with_gpu, cuda_engine=lambda: True)
-    assert read_machine(tmp_path, with_engine).memory_bandwidth_bytes_per_s == 4.8e12
+    machine = read_machine(tmp_path, with_engine)
+    assert machine.memory_bandwidth_bytes_per_s == 4.8e12
+    assert machine.model_memory_bytes == 141 * GIB
+    assert machine.label == "H200, 141 GB"
+
+
+def test_a_driver_without_a_figure_gets_the_data_sheets(tmp_path: Path) -> None:
+    silent = replace(H200, name="NVIDIA GeForce RTX 4090", memory_bandwidth=None)
+    card = probes(gpu=lambda: GPU.CUDA, cuda_engine=lambda: True, cuda_device=lambda: silent)
+    machine = read_machine(tmp_path, card)
+    assert machine.memory_bandwidth == MemoryBandwidth(1008e9, "vendor")
 
 
 def test_an_unknown_bandwidth_is_none(tmp_path: Path) -> None:
