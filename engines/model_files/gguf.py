@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from engines.errors import ModelLoadError, ModelNotFound
 from engines.model_files.ggml_types import FILE_TYPES, GGML_TYPES
 from engines.model_files.gguf_bytes import GgufBytes, GgufValue, damaged
 from engines.model_files.gguf_limits import check_hyperparameters
 
+Read = TypeVar("Read")
+
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _MAX_DIMENSIONS = 4
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 262_144
+_VOCABULARY_KEYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.merges")
 _NOT_GGUF = {
     b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run git lfs pull",
     b"<!doctype": "is a web page, not a model",
@@ -142,12 +147,29 @@ def read_header(path: Path) -> GgufHeader:
         ModelLoadError: it is not a GGUF file, is damaged or cut off, or has values known to crash
             the library that would load it.
     """
+    return _read_file(path, _read)
+
+
+def read_opening(path: Path) -> dict[str, GgufValue]:
+    """What a GGUF file says about itself before its vocabulary, whose length then costs nothing.
+
+    Files are written with the general keys first, then those of the architecture, then the
+    tokenizer's.
+
+    Raises:
+        ModelNotFound, ModelLoadError: as `read_header`, as far as is read.
+    """
+    return _read_file(path, _read_opening)
+
+
+def _read_file(path: Path, read: Callable[[GgufBytes], Read]) -> Read:
     if path.is_dir():
         raise ModelLoadError(f"{path} is a folder, not a GGUF file.", "Name the file in it.")
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ModelLoadError(f"{path.name} is not a regular file.", "Choose another file.")
     try:
         with path.open("rb") as file:
-            source = GgufBytes(file, path.stat().st_size)
-            return _read(source)
+            return read(GgufBytes(file, path.stat().st_size))
     except FileNotFoundError as error:
         raise ModelNotFound(f"There is no file {path}.", "Check the path.") from error
     except OSError as error:
@@ -160,7 +182,8 @@ def read_header(path: Path) -> GgufHeader:
         ) from error
 
 
-def _read(source: GgufBytes) -> GgufHeader:
+def _read_counts(source: GgufBytes) -> tuple[int, int, int]:
+    """Version, tensors and metadata keys."""
     _check_magic(source)
     source.u32()
     version = _read_version(source)
@@ -168,6 +191,24 @@ def _read(source: GgufBytes) -> GgufHeader:
     key_count = source.count(13, "metadata keys")
     if tensor_count > _MAX_TENSORS or key_count > _MAX_KEYS:
         raise damaged(f"it announces {tensor_count:,} tensors and {key_count:,} keys")
+    return version, tensor_count, key_count
+
+
+def _read_opening(source: GgufBytes) -> dict[str, GgufValue]:
+    _, _, key_count = _read_counts(source)
+    metadata: dict[str, GgufValue] = {}
+    for _ in range(key_count):
+        key = source.string()
+        if key.startswith(_VOCABULARY_KEYS):
+            break
+        metadata[key] = source.value()
+    architecture = metadata.get("general.architecture", "")
+    check_hyperparameters(architecture if isinstance(architecture, str) else "", metadata)
+    return metadata
+
+
+def _read(source: GgufBytes) -> GgufHeader:
+    version, tensor_count, key_count = _read_counts(source)
     metadata = _read_metadata(source, key_count)
     infos = [_read_tensor(source) for _ in range(tensor_count)]
     alignment = _alignment(metadata)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.demo import demo_model_path
-from engines.errors import ModelNotFound
+from engines.model_files.reference import ModelReference, resolve
 
 
-def locate_model(model: str) -> Path:
+def locate_model(model: str, engine: str = "") -> Path:
     """The GGUF file or model folder that `model` names.
 
     Args:
-        model: An embedded model (`demo:target`) or a path; `~` is expanded.
+        model: Any of the names in `engines.model_files.reference`.
+        engine: Which of several forms to take.
 
     Raises:
         ModelNotFound: there is nothing of that name.
+        ModelLoadError: it is not in a form that `engine` runs.
     """
-    path = demo_model_path(model) or Path(model).expanduser()
-    if not path.exists():
-        raise ModelNotFound(
-            f"There is no model at {model}.",
-            "Give a GGUF file or an MLX model folder, or use demo:target.",
-        )
-    return path
+    return resolve(ModelReference.parse(model), engine)
