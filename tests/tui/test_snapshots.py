@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +14,14 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.app_bench import AppBench, until
+from tests.tui.model_bench import ModelBench
 from tui.session_presenter import SessionPresenter
 
 SIZES = ((80, 24), (120, 40))
 THEMES = ("llm-tui-dark", "llm-tui-light", "ansi-dark")
 NOW_S = 1_790_000_000.0
+LATER_S = 4_000_000_000.0
+"""A time of last use that reading a file does not move."""
 
 Compare = Callable[..., bool]
 Steps = Callable[[Pilot[Any]], Awaitable[None]]
@@ -119,6 +124,95 @@ def test_sessions(
         monkeypatch.setattr(store, "list_conversations", lambda query: summaries)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "3 conversations" in themed.screen_text())
+
+    assert _matches(snap_compare, themed, size, steps)
+
+
+@pytest.fixture
+def models(themed: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
+    """Models of every kind, one with a long name in Japanese, for an app that looks for them."""
+    models = ModelBench(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(models.home))
+    monkeypatch.setattr("tui.models.first_steps.why_unavailable", lambda engine: None)
+    models.add_gguf("maker/Breeze-8B-GGUF/Breeze-8B-Q5_K_M")
+    models.add_gguf("maker/Gale-32B-GGUF/Gale-32B-Q4_K_M", parameters=36e9)
+    models.add_gguf("maker/Storm-90B-GGUF/Storm-90B-Q4_K_M", parameters=90e9)
+    models.add_gguf("作者/日本語のとても長い名前の模型-12B-GGUF/m-Q4_K_M", parameters=12e9)
+    models.add_broken("maker/Broken-1B-GGUF/Broken-1B-Q4_0")
+    for age, path in enumerate(sorted(models.home.rglob("*.gguf"))):
+        os.utime(path, (LATER_S - age, NOW_S))
+    theme, themed.model_sources = themed.app.theme, models.sources
+    themed.new_app().theme = theme
+    return models
+
+
+async def _open_models(themed: AppBench, pilot: Pilot[Any]) -> None:
+    await themed.ready(pilot)
+    await pilot.press("f4")
+    await until(pilot, lambda: "to download" in themed.screen_text())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_models(
+    themed: AppBench, models: ModelBench, size: tuple[int, int], snap_compare: Compare
+) -> None:
+    async def steps(pilot: Pilot[Any]) -> None:
+        await _open_models(themed, pilot)
+
+    assert _matches(snap_compare, themed, size, steps)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_models_downloading(
+    themed: AppBench, models: ModelBench, size: tuple[int, int], snap_compare: Compare
+) -> None:
+    async def steps(pilot: Pilot[Any]) -> None:
+        await _open_models(themed, pilot)
+        await pilot.press(*"zephyr", "f5")
+        await until(pilot, lambda: "34 % of 8.5 GB" in themed.screen_text())
+
+    assert _matches(snap_compare, themed, size, steps)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_models_delete(
+    themed: AppBench, models: ModelBench, size: tuple[int, int], snap_compare: Compare
+) -> None:
+    async def steps(pilot: Pilot[Any]) -> None:
+        await _open_models(themed, pilot)
+        await pilot.press("down", "f8")
+        await until(pilot, lambda: "F8 again" in themed.screen_text())
+
+    assert _matches(snap_compare, themed, size, steps)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_models_none(
+    themed: AppBench, models: ModelBench, size: tuple[int, int], snap_compare: Compare
+) -> None:
+    async def steps(pilot: Pilot[Any]) -> None:
+        await _open_models(themed, pilot)
+        await pilot.press(*"qqq")
+        await until(pilot, lambda: "Nothing found" in themed.screen_text())
+
+    assert _matches(snap_compare, themed, size, steps)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_first_steps(
+    themed: AppBench,
+    models: ModelBench,
+    size: tuple[int, int],
+    snap_compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tui.app.FIRST_STEPS_AFTER_S", 0.01)
+    theme, themed.reads_profiles = themed.app.theme, True
+    themed.new_app().theme = theme
+
+    async def steps(pilot: Pilot[Any]) -> None:
+        await themed.ready(pilot)
+        await until(pilot, lambda: "F9" in themed.screen_text())
 
     assert _matches(snap_compare, themed, size, steps)
 

@@ -117,9 +117,10 @@ IDLE_KEYS = (
     ("prompt.send", "send"),
     ("profile.next", "profile"),
     ("app.palette", "palette"),
+    ("models.open", "models"),
     ("sessions.open", "sessions"),
-    ("chat.new", "new"),
     ("app.help", "help"),
+    ("chat.new", "new"),
     ("prompt.newline", "new line"),
     ("app.quit", "quit"),
 )

@@ -11,7 +11,7 @@ NOTICE_S = 8.0
 
 
 class ActivityLine(Widget):
-    """Shows `activity` for as long as it is set, and a notice for a few seconds."""
+    """Shows a notice for a few seconds, `activity` and `background` for as long as they are set."""
 
     DEFAULT_CSS = """
     ActivityLine { height: 1; padding: 0 2; color: $foreground-muted; }
@@ -20,6 +20,7 @@ class ActivityLine(Widget):
 
     activity: reactive[str] = reactive("")
     notice: reactive[str] = reactive("")
+    background: reactive[str] = reactive("")
 
     _notice_timer: Timer | None = None
 
@@ -34,11 +35,11 @@ class ActivityLine(Widget):
         self.notice = ""
 
     def render(self) -> Content:
-        parts = [(self.notice, "$text-warning")] if self.notice else []
-        if self.activity:
-            parts += (
-                [(" · ", ""), (self.activity, "$foreground-muted")]
-                if parts
-                else [(self.activity, "$foreground-muted")]
-            )
-        return Content.assemble(*parts).truncate(self.content_size.width, ellipsis=True)
+        texts = [
+            (self.notice, "$text-warning"),
+            (self.activity, "$foreground-muted"),
+            (self.background, "$text-accent"),
+        ]
+        shown = [Content.styled(text, style) for text, style in texts if text]
+        line = Content(" · ").join(shown)
+        return line.truncate(self.content_size.width, ellipsis=True)

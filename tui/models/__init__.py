@@ -1,0 +1,1 @@
+"""The model picker and the first steps without their widgets."""
