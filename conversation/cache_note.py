@@ -7,9 +7,14 @@ from itertools import accumulate
 
 from conversation.prompt import Prompt, PromptTurn
 from engines.events import GenerationFinished
-from engines.kv.reuse import CacheReuse
+from engines.kv.reuse import CacheLoss, CacheReuse
 
 WORTH_A_NOTE_TOKENS = 32
+_LOSSES = {
+    CacheLoss.EVICTED: "its KV cache had to make room for others",
+    CacheLoss.DAMAGED: "its KV cache on disk was damaged",
+    CacheLoss.OUTDATED: "its KV cache on disk was made with another build of the model or engine",
+}
 
 
 def cache_note(
@@ -47,7 +52,7 @@ def _cause(
     reuse: CacheReuse,
 ) -> str:
     if not reuse.held_tokens:
-        return _why_empty(prompt, turns, profile, reuse)
+        return _why_empty(prompt, turns, profile, finished.stats.engine, reuse)
     if reuse.reused_tokens + WORTH_A_NOTE_TOKENS <= reuse.matching_tokens:
         return "this model's KV cache can only go back to the end of a turn"
     if prompt.first_turn:
@@ -57,13 +62,18 @@ def _cause(
     return _why_different(finished, prompt, turns, profile, reuse)
 
 
-def _why_empty(prompt: Prompt, turns: Sequence[PromptTurn], profile: str, reuse: CacheReuse) -> str:
+def _why_empty(
+    prompt: Prompt, turns: Sequence[PromptTurn], profile: str, engine: str, reuse: CacheReuse
+) -> str:
     answered = [turn for turn in turns[:-1] if turn.profile == profile]
+    on_this_engine = [turn for turn in answered if turn.engine in ("", engine)]
     known = {key.message_id for key in prompt.known}
-    if reuse.was_evicted:
-        return "its KV cache had to make room for others"
+    if reuse.loss in _LOSSES:
+        return _LOSSES[reuse.loss]
     if not answered:
         return "this is the profile's first turn here"
+    if not on_this_engine:
+        return f"this is the first turn here on {engine}"
     if prompt.keys and not any(turn.message_id in known for turn in answered):
         return "the model, its chat template or the system prompt has changed"
     return "its KV cache was not kept"
@@ -82,6 +92,8 @@ def _why_different(
     turn = turns[differing]
     if turn.profile and turn.profile != profile:
         return f"turn {differing + 1} was answered with the profile {turn.profile}"
+    if turn.engine and turn.engine != finished.stats.engine:
+        return f"turn {differing + 1} was answered on {turn.engine}"
     if prompt.keys[differing] not in prompt.known and differing < len(turns) - 1:
         return f"turn {differing + 1} has no token ids of this model"
     return f"the conversation goes another way from turn {differing + 1} on"

@@ -30,7 +30,8 @@ def chat_turns(path: Sequence[Message]) -> list[PromptTurn]:
             continue
         if message is path[-1] or message.parts or message.status is not MessageStatus.FAILED:
             chat = ChatTurn(tuple(inputs), answer_text(message), _calls(message))
-            turns.append(PromptTurn(message.id, chat, message.profile))
+            engine = str((message.stats or {}).get("engine", ""))
+            turns.append(PromptTurn(message.id, chat, message.profile, engine))
         inputs = []
     return turns
 

@@ -8,8 +8,10 @@ engine.thread() -> EngineThread             to submit to; loads again what was c
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
+from dataclasses import replace
 
 from engines.errors import EngineError
 from engines.events import EngineEvent, EngineFailed, LoadProgress, ModelLoaded
@@ -27,10 +29,18 @@ class ProfileEngine:
 
     Two sessions may share a model, and only the one that asked first hears how it loads; so each
     also asks the engine a question, and takes the answer as the end of loading.
+
+    Args:
+        engine: In place of the profile's own.
+
+    Attributes:
+        request: What it loads; None where the profile's engine does not work here.
     """
 
-    def __init__(self, profile: Profile, pool: EnginePool) -> None:
+    def __init__(self, profile: Profile, pool: EnginePool, engine: str | None = None) -> None:
         self.profile = profile
+        self._wanted_engine = engine
+        self._load_s: float | None = None
         self.progress: LoadProgress | None = None
         self.failure: EngineFailed | None = None
         self._pool = pool
@@ -38,9 +48,18 @@ class ProfileEngine:
         self._thread: EngineThread | None = None
         self._lock = threading.Lock()
         self._has_ended = False
-        self._request = self._resolve()
-        if self._request is not None:
-            self._start(self._request)
+        self.request = self._resolve()
+        if self.request is not None:
+            self._start(self.request)
+
+    @property
+    def engine(self) -> str:
+        return self.request.engine if self.request else self._wanted_engine or self.profile.engine
+
+    def take_load_s(self) -> float | None:
+        """Seconds that loading took, told once; None where nothing was loaded since."""
+        load_s, self._load_s = self._load_s, None
+        return load_s
 
     @property
     def state(self) -> EngineState:
@@ -64,28 +83,35 @@ class ProfileEngine:
 
         None where the profile's engine does not work here; `failure` says why.
         """
-        if self._request is None:
+        if self.request is None:
             return None
         if self._thread is None or self._thread.state not in _USABLE:
             self.failure = None
             self._has_ended = False
-            return self._start(self._request)
-        self._thread = self._pool.get(self._request, self._take)
-        return self._thread
+            return self._start(self.request)
+        return self._ask_pool(self.request)
 
     def _resolve(self) -> LoadRequest | None:
         try:
-            return load_request(self.profile)
+            engine = self._wanted_engine or self.profile.engine
+            return load_request(replace(self.profile, engine=engine))
         except EngineError as error:
             self._take(EngineFailed.from_error(error))
             return None
 
     def _start(self, request: LoadRequest) -> EngineThread:
-        thread = self._thread = self._pool.get(request, self._take)
+        thread = self._ask_pool(request)
         if thread.state is EngineState.READY and thread.info is not None:
             self._take(ModelLoaded(thread.info, 0.0))
         else:
             thread.submit(CountTokensRequest(()), self._take_answer)
+        return thread
+
+    def _ask_pool(self, request: LoadRequest) -> EngineThread:
+        keep_alive_s = self.profile.keep_alive_s
+        thread = self._thread = self._pool.get(
+            request, self._take, math.inf if keep_alive_s is None else keep_alive_s
+        )
         return thread
 
     def _take(self, event: EngineEvent) -> None:
@@ -97,6 +123,8 @@ class ProfileEngine:
                 is_news, self._has_ended = not self._has_ended, True
             if isinstance(event, EngineFailed):
                 self.failure = event
+            elif event.load_s:
+                self._load_s = event.load_s
             if is_news:
                 self.progress = None
                 self._events.append(event)

@@ -45,11 +45,13 @@ Traces = Mapping[TraceKey, TokenIds]
 
 @dataclass(frozen=True, slots=True)
 class PromptTurn:
-    """A turn of the branch in view; `message_id` is its answer's, `profile` who gave it."""
+    """A turn of the branch in view; `message_id` is its answer's, `profile` and `engine` who gave
+    it."""
 
     message_id: str
     chat: ChatTurn
     profile: str = ""
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,11 @@ class PromptBuilder:
         system_prompt: str = "",
         tools: Sequence[ToolSpec] = (),
         reasoning: bool | None = None,
+        reasoning_effort: str | None = None,
     ) -> None:
-        self.template = _template(info.chat_template, info.bos_token, info.eos_token)
-        self.fingerprint = _fingerprint(info, system_prompt, tools, reasoning)
+        effort = reasoning_effort if "reasoning_effort" in info.chat_template else None
+        self.template = _template(info.chat_template, info.bos_token, info.eos_token, effort)
+        self.fingerprint = _fingerprint(info, system_prompt, tools, reasoning, effort)
         self._renderer = TurnRenderer(self.template, system_prompt, tools, reasoning)
 
     def build(self, turns: Sequence[PromptTurn], traces: Traces, first_turn: int = 0) -> Prompt:
@@ -129,13 +133,21 @@ class PromptBuilder:
 
 
 def _fingerprint(
-    info: ModelInfo, system_prompt: str, tools: Sequence[ToolSpec], reasoning: bool | None
+    info: ModelInfo,
+    system_prompt: str,
+    tools: Sequence[ToolSpec],
+    reasoning: bool | None,
+    effort: str | None,
 ) -> str:
     offered = [(tool.name, tool.description, dict(tool.parameters)) for tool in tools]
-    parts = [info.tokenizer_fingerprint, system_prompt, offered, reasoning]
+    parts: list[object] = [info.tokenizer_fingerprint, system_prompt, offered, reasoning]
+    if effort is not None:
+        parts.append(effort)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=8)
-def _template(source: str, bos_token: str, eos_token: str) -> ChatTemplate:
-    return ChatTemplate(source, bos_token, eos_token)
+def _template(
+    source: str, bos_token: str, eos_token: str, reasoning_effort: str | None
+) -> ChatTemplate:
+    return ChatTemplate(source, bos_token, eos_token, reasoning_effort)

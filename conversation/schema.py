@@ -63,6 +63,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE measurements (
+            number            INTEGER PRIMARY KEY,
+            measured_at       REAL NOT NULL,
+            machine           TEXT NOT NULL,
+            profile           TEXT NOT NULL,
+            task              TEXT NOT NULL,
+            model             TEXT NOT NULL,
+            draft             TEXT NOT NULL,
+            engine            TEXT NOT NULL,
+            quantization      TEXT NOT NULL,
+            kv_type           TEXT NOT NULL,
+            prompt_tokens     INTEGER NOT NULL,
+            cached_tokens     INTEGER NOT NULL,
+            generated_tokens  INTEGER NOT NULL,
+            ttft_s            REAL,
+            prefill_s         REAL NOT NULL,
+            decode_s          REAL NOT NULL,
+            load_s            REAL,
+            drafted_tokens    INTEGER NOT NULL,
+            accepted_tokens   INTEGER NOT NULL,
+            net_gain          REAL
+        )
+        """,
+        "CREATE INDEX measurements_by_machine ON measurements(machine)",
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 """One conversation, the profile it is held with, and its turns.
 
     Session(store, pool, profile, conversation_id=None, *, tools=(),
-            memory_bandwidth_bytes_per_s=None)
+            measurements=None, memory_bandwidth_bytes_per_s=None)
 
     send(text, attachments=()) -> Turn      at once; the turn waits for the model and for others
     edit(message_id, text) -> Turn          asks anew from an earlier message, on its own branch
@@ -10,6 +10,7 @@
     select(message_id)                      shows another branch
     rename(title)
     use_profile(profile)                    loads at once; for the next turn
+    pin_engine(engine)                      from the next turn on, whatever the profile says
     close()                                 ends its turns
 
     transcript, title, conversation_id, profile, turns, is_busy
@@ -26,8 +27,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from conversation.chat_turns import attached_texts, chat_turns
+from conversation.engine_choice import EngineRouter
 from conversation.errors import MessageNotFound
 from conversation.loading import LoadEvent, ProfileEngine
+from conversation.measurement import measurement_of
+from conversation.measurements import Measurements
 from conversation.message import (
     AttachmentPart,
     Message,
@@ -40,7 +44,7 @@ from conversation.message import (
 from conversation.prompt import TokenIds, TraceKey
 from conversation.store import Store
 from conversation.transcript import Transcript
-from conversation.turn import Turn
+from conversation.turn import Turn, TurnState
 from conversation.turn_run import TurnContext, TurnRun
 from engines.events import EngineFailed, LoadProgress, TextKind
 from engines.pool import EnginePool
@@ -56,6 +60,7 @@ class Session:
         store: Where it is kept; a new conversation appears there with its first message.
         conversation_id: The conversation to go on with; None begins a new one.
         tools: Tools to offer to the model.
+        measurements: Where each turn's figures are kept; None keeps them in `store`.
         memory_bandwidth_bytes_per_s: Of this machine, for the bandwidth ceiling; None while it is
             unknown. May be set later, for the turns after that.
 
@@ -71,6 +76,7 @@ class Session:
         conversation_id: str | None = None,
         *,
         tools: Sequence[ToolSpec] = (),
+        measurements: Measurements | None = None,
         memory_bandwidth_bytes_per_s: float | None = None,
     ) -> None:
         self.conversation_id = conversation_id or uuid.uuid4().hex
@@ -89,7 +95,9 @@ class Session:
             stored = store.load(conversation_id)
             self.title, self.transcript = stored.title, stored.transcript
             self._traces.update(stored.traces)
-        self._engine = ProfileEngine(profile, pool)
+        self._measurements = measurements or Measurements(store.path, store.writer)
+        self._router = EngineRouter(pool, self._measurements)
+        self._engine = self.open_engine(profile)
 
     @property
     def engine_state(self) -> EngineState:
@@ -111,7 +119,11 @@ class Session:
 
     def drain_load_events(self) -> list[LoadEvent]:
         """What the profile's engine reported since the last call, oldest first."""
-        return self._engine.drain()
+        engine = self._engine
+        events = engine.drain()
+        has_failed = any(isinstance(event, EngineFailed) for event in events)
+        other = self._other_engine(None, engine) if has_failed else None
+        return events if other is None else other.drain()
 
     @property
     def turns(self) -> list[Turn]:
@@ -127,7 +139,26 @@ class Session:
     def use_profile(self, profile: Profile) -> None:
         """Load the profile's model now and use it from the next turn on."""
         self.profile = profile
-        self._engine = ProfileEngine(profile, self._pool)
+        self._engine = self.open_engine(profile)
+
+    def open_engine(self, profile: Profile) -> ProfileEngine:
+        """Load the model that `use_profile` will use, and leave the profile as it is."""
+        return self._router.open(profile, self.transcript.path())
+
+    @property
+    def pinned_engine(self) -> str:
+        """The engine that `pin_engine` asked for; empty for none."""
+        return self._router.pinned
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that the profile has a model for and that work here."""
+        return self._router.engines(self.profile)
+
+    def pin_engine(self, engine: str) -> None:
+        """Answer with `engine` from the next turn on; with "" as the profile says."""
+        self._router.pinned = engine
+        self._engine = self.open_engine(self.profile)
 
     def send(self, text: str, attachments: Sequence[AttachmentPart] = ()) -> Turn:
         """Ask; the answer is a turn that may have to wait for the model and for earlier turns."""
@@ -194,10 +225,33 @@ class Session:
         self.transcript.append(answer)
         self._store.writer.save_messages(self.conversation_id, self.title, (*unsaved, answer))
         turn = Turn(question, answer, self.profile, self._stop_turn)
+        self._choose_engine(turn)
         with self._lock:
             self._waiting.append(TurnRun(turn, self._engine, self._context(turn)))
         self._start_next()
         return turn
+
+    def _choose_engine(self, turn: Turn) -> None:
+        """A turn that waits for others takes their engine."""
+        if self.is_busy:
+            return
+        path = self.transcript.path_to(turn.question.id)
+        self._engine, choice = self._router.choose(self._engine, self.profile, path)
+        if choice is not None:
+            turn.note_choice(choice)
+
+    def _other_engine(self, turn: Turn | None, failed: ProfileEngine) -> ProfileEngine | None:
+        """In place of one that cannot load its model; two threads may hear of that."""
+        with self._lock:
+            if self._engine is failed:
+                path = self.transcript.path_to(turn.question.id) if turn else ()
+                if (found := self._router.other_than(failed, path)) is None:
+                    return None
+                self._engine, choice = found
+                if turn is not None:
+                    turn.note_choice(choice)
+            is_same_profile = self._engine.profile is failed.profile
+            return self._engine if is_same_profile and self._engine.failure is None else None
 
     def _context(self, turn: Turn) -> TurnContext:
         return TurnContext(
@@ -206,6 +260,7 @@ class Session:
             traces=self._traces,
             on_text=self._save_text,
             on_end=self._turn_ended,
+            other_engine=self._other_engine,
             references=lambda: attached_texts(self.transcript.path_to(turn.message_id)),
             tools=self._tools,
             memory_bandwidth_bytes_per_s=self.memory_bandwidth_bytes_per_s,
@@ -233,6 +288,7 @@ class Session:
         self.transcript.replace(answer)
         self._traces.update(traces)
         self._store.writer.finish_answer(answer, traces)
+        self._record(run)
         with self._lock:
             if self._running is run:
                 self._running = None
@@ -240,3 +296,10 @@ class Session:
                 self._waiting.remove(run)
         run.turn.announce_end()
         self._start_next()
+
+    def _record(self, run: TurnRun) -> None:
+        stats, request = run.turn.stats, run.engine.request
+        if run.turn.state is not TurnState.FINISHED or stats is None or request is None:
+            return
+        machine, load_s = self._measurements.machine, run.engine.take_load_s()
+        self._measurements.record(measurement_of(stats, request, run.turn.profile, machine, load_s))

@@ -29,6 +29,7 @@ from engines.events import (
     TextChunk,
 )
 from engines.stats import GenerationStats
+from profiles.routing import EngineChoice
 from profiles.schema import Profile
 
 
@@ -56,7 +57,7 @@ class TurnFailed:
     error: MessageError
 
 
-TurnEvent = GenerationEvent | TurnStateChanged | HistoryDropped | TurnFailed
+TurnEvent = GenerationEvent | TurnStateChanged | HistoryDropped | TurnFailed | EngineChoice
 """The last event of a turn is always the `TurnStateChanged` to a state that is over."""
 
 _STATUS = {
@@ -91,6 +92,7 @@ class Turn:
         self.generated_tokens = 0
         self.accepted_tokens = 0
         self.dropped: HistoryDropped | None = None
+        self.engine_choice: EngineChoice | None = None
         self.stats: GenerationStats | None = None
         self.finish_reason: FinishReason | None = None
         self.error: MessageError | None = None
@@ -159,6 +161,10 @@ class Turn:
                 return
             self.state = state
             self._events.append(TurnStateChanged(state))
+
+    def note_choice(self, choice: EngineChoice) -> None:
+        self.engine_choice = choice
+        self._events.append(choice)
 
     def note_dropped(self, dropped: HistoryDropped) -> None:
         self.dropped = dropped

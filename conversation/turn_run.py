@@ -44,6 +44,7 @@ class TurnContext:
         traces: Token ids of earlier turns.
         on_text: Takes each chunk, for the store.
         on_end: Called once, when the turn is over, with the traces to keep.
+        other_engine: Asked for another engine when the model fails to load; None for none.
         references: Texts of the files that the answer may repeat, the newest last.
         memory_bandwidth_bytes_per_s: Of this machine, for the bandwidth ceiling; None if unknown.
     """
@@ -53,6 +54,7 @@ class TurnContext:
     traces: Traces
     on_text: Callable[[Turn, TextKind, str], None]
     on_end: Callable[[TurnRun, dict[TraceKey, TokenIds]], None]
+    other_engine: Callable[[Turn, ProfileEngine], ProfileEngine | None] = lambda turn, failed: None
     references: Callable[[], tuple[str, ...]] = tuple
     tools: Sequence[ToolSpec] = ()
     memory_bandwidth_bytes_per_s: float | None = None
@@ -77,11 +79,16 @@ class TurnRun:
     def start(self) -> None:
         self._thread = self._engine.thread()
         if self._thread is None:
-            self._fail(self._engine.failure)
+            self._fail_to_load(self._engine.failure)
             return
         if self._thread.state is EngineState.LOADING:
             self.turn.enter(TurnState.LOADING)
         self._submit(CountTokensRequest(()), self._on_ready)
+
+    @property
+    def engine(self) -> ProfileEngine:
+        """What answers, or answered."""
+        return self._engine
 
     def cancel(self) -> None:
         if self._job is not None:
@@ -99,7 +106,7 @@ class TurnRun:
     def _on_ready(self, event: EngineEvent) -> None:
         """The model is there: count the turns that have no token ids yet."""
         if isinstance(event, EngineFailed):
-            self._fail(event)
+            self._fail_to_load(event)
             return
         if self.turn.is_over or self._thread is None or self._thread.info is None:
             return
@@ -107,7 +114,11 @@ class TurnRun:
         profile = self.turn.profile
         try:
             self._builder = PromptBuilder(
-                self._info, profile.system_prompt, self._context.tools, profile.reasoning
+                self._info,
+                profile.system_prompt,
+                self._context.tools,
+                profile.reasoning,
+                profile.reasoning_effort,
             )
             self._turns = self._context.history()
             self._prompt = self._builder.build(self._turns, self._context.traces)
@@ -220,6 +231,7 @@ class TurnRun:
             finished.stats,
             bandwidth_ceiling_tps=self._ceiling_tps(finished),
             cache_note=self._cache_note(finished),
+            engine_choice=self._choice_note(),
         )
         self._end(state, replace(finished, stats=stats), traces=traces)
 
@@ -228,11 +240,23 @@ class TurnRun:
             return ""
         return cache_note(finished, self._prompt, self._turns, self.turn.profile.name)
 
+    def _choice_note(self) -> str:
+        choice = self.turn.engine_choice
+        return choice.reason if choice is not None and choice.is_change else ""
+
     def _ceiling_tps(self, finished: GenerationFinished) -> float | None:
         bandwidth = self._context.memory_bandwidth_bytes_per_s
         if bandwidth is None or self._info is None:
             return finished.stats.bandwidth_ceiling_tps
         return decode_ceiling_tps(bandwidth, self._info, len(finished.token_ids))
+
+    def _fail_to_load(self, failure: EngineFailed | None) -> None:
+        other = None if self.turn.is_over else self._context.other_engine(self.turn, self._engine)
+        if other is None:
+            self._fail(failure)
+        else:
+            self._engine = other
+            self.start()
 
     def _fail(self, failure: EngineFailed | None) -> None:
         message = failure.message if failure else "The engine is not available."

@@ -31,8 +31,9 @@ def _figures(stats: Mapping[str, Any]) -> list[str]:
         figures.append(f"cached {cached:,}/{prompt:,}{from_disk}")
     if (rate := stats.get("acceptance_rate")) is not None:
         figures.append(f"draft {100 * rate:.0f} %")
-    if note := stats.get("cache_note"):
-        figures.append(one_line(note))
+    for name in ("engine_choice", "cache_note", "memory_note"):
+        if note := stats.get(name):
+            figures.append(one_line(note))
     return figures
 
 

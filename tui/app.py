@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from engines.base import Engine
     from engines.types import LoadRequest
     from profiles.loader import ProfileCatalog
+    from tui.model_actions import ModelActions
+    from tui.models.sources import ModelSources
+    from tui.profile_updates import ProfileUpdates
     from tui.services import Services
 
 READ_BANDWIDTH_AFTER_S = 3.0
 """It may be measured, which is not for the moments when everything starts or answers."""
+
+FIRST_STEPS_AFTER_S = 0.5
+"""Once everything works, the machine and its models are looked at for somebody new."""
 
 
 class LlmTuiApp(TypeAheadApp):
@@ -40,6 +46,7 @@ class LlmTuiApp(TypeAheadApp):
     Args:
         create: Makes the engine for a request; tests pass their own.
         catalog: Profiles to use in place of those on disk.
+        model_sources: In place of this user's models, machine and hub.
     """
 
     TITLE = "llm-tui"
@@ -52,6 +59,7 @@ class LlmTuiApp(TypeAheadApp):
         paths: AppPaths | None = None,
         create: Callable[[LoadRequest], Engine] | None = None,
         catalog: ProfileCatalog | None = None,
+        model_sources: ModelSources | None = None,
     ) -> None:
         super().__init__()
         self.options = options
@@ -59,6 +67,10 @@ class LlmTuiApp(TypeAheadApp):
         self.services: Services | None = None
         self.interrupted: InterruptedAnswer | None = None
         self.failure: Exception | None = None
+        self.profile_updates: ProfileUpdates | None = None
+        self.model_actions: ModelActions | None = None
+        self._model_sources = model_sources
+        self._is_asked_for_models = False
         self._create = create
         self._catalog = catalog
         for theme in THEMES:
@@ -124,6 +136,7 @@ class LlmTuiApp(TypeAheadApp):
 
     def action_sessions(self) -> None:
         from engines.kv.disk import forget_owner
+        from engines.kv.owners import all_of
         from tui.screens.sessions import SessionsScreen
 
         if self.services is None:
@@ -140,8 +153,26 @@ class LlmTuiApp(TypeAheadApp):
                 self.open_conversation(None)
             for deleted in screen.deleted:
                 forget_owner(self.paths.kv, deleted)
+                if self.services is not None:
+                    self.services.pool.forget(all_of(deleted))
 
         self.push_screen(screen, closed)
+
+    def action_models(self) -> None:
+        """Show the models; asked for too early, as soon as that works."""
+        self._is_asked_for_models = self.model_actions is None
+        if self.model_actions is not None:
+            self.model_actions.open()
+
+    def action_first_step(self, number: int) -> None:
+        if self.model_actions is not None:
+            self.model_actions.take_first_step(number)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of the first choices are other widgets' while there is nothing to choose."""
+        if action == "first_step":
+            return self.model_actions is not None and self.model_actions.offers_first_steps
+        return super().check_action(action, parameters)
 
     # Start
 
@@ -149,7 +180,13 @@ class LlmTuiApp(TypeAheadApp):
     async def _open(self) -> None:
         """Open the services; what the command line asked for and is not there ends the app."""
         await asyncio.to_thread(import_module, "tui.opening")  # the prompt takes keys meanwhile
-        from tui.opening import ExplainedError, conversation_to_continue, open_services
+        from tui.opening import (
+            ExplainedError,
+            ModelActions,
+            ProfileUpdates,
+            conversation_to_continue,
+            open_services,
+        )
 
         try:
             services = self.services = open_services(
@@ -168,6 +205,11 @@ class LlmTuiApp(TypeAheadApp):
             return
         for notice in (*services.notices, *services.store.drain_notices()):
             self.chat.pane.notice(notice, severity="warning")
+        self.profile_updates = ProfileUpdates(self, services)
+        self.model_actions = ModelActions(self, services, self._model_sources)
+        self.set_timer(FIRST_STEPS_AFTER_S, self.model_actions.offer_first_steps)
+        if self._is_asked_for_models:
+            self.action_models()
         self.set_timer(READ_BANDWIDTH_AFTER_S, self._read_bandwidth)
 
     def _read_bandwidth(self) -> None:

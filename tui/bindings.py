@@ -105,6 +105,31 @@ CHAT_BINDINGS: list[BindingType] = [
         "Find, continue, rename, delete",
         priority=True,
     ),
+    _key("f4", "app.models", "Models", "models.open", "Find, use, download and delete models"),
+    _key(
+        "f7",
+        "app.first_step(1)",
+        "First choice",
+        "first.have",
+        "First start: use a model that is here",
+        priority=True,
+    ),
+    _key(
+        "f8",
+        "app.first_step(2)",
+        "Second choice",
+        "first.download",
+        "First start: download one",
+        priority=True,
+    ),
+    _key(
+        "f9",
+        "app.first_step(3)",
+        "Third choice",
+        "first.stay",
+        "First start: stay on the demo model",
+        priority=True,
+    ),
     _key(
         "f5",
         "app.continue_last",
@@ -143,8 +168,25 @@ SESSIONS_BINDINGS: list[BindingType] = [
     _key("ctrl+z", "undo", "Undo", "sessions.undo", "Bring the deleted one back", priority=True),
 ]
 
+MODELS_BINDINGS: list[BindingType] = [
+    _key("escape,f4", "close", "Back", "models.close", "Back to the conversation"),
+    _key("f2", "use_in_profile", "In profile", "models.profile", "Write it into the profile"),
+    _key("f5", "download", "Download", "models.download", "Download it, or go on with that"),
+    _key("f6", "stop_download", "Stop", "models.stop", "Stop its download; what came is kept"),
+    _key("f8", "delete", "Delete", "models.delete", "Move it to the trash, after a question"),
+]
+
+FIRST_STEPS_BINDINGS: list[BindingType] = [
+    _key("escape,q", "dismiss", "Later", "steps.close", "Choose later"),
+]
+
 HELP_BINDINGS: list[BindingType] = [
     _key("escape,f1,q", "dismiss", "Close", "help.close", "Close the help"),
+]
+
+TRUST_BINDINGS: list[BindingType] = [
+    _key("escape,q", "answer(False)", "Not now", "trust.refuse", "Leave the keys out"),
+    _key("f8", "answer(True)", "Trust", "trust.give", "Let the project's profiles have their keys"),
 ]
 
 
@@ -152,6 +194,7 @@ BINDING_GROUPS: tuple[tuple[str, list[BindingType]], ...] = (
     ("Prompt", PROMPT_BINDINGS),
     ("Conversation", CHAT_BINDINGS),
     ("Sessions screen", SESSIONS_BINDINGS),
+    ("Models screen (letters in the list: u d c /)", MODELS_BINDINGS),
     ("Everywhere", APP_BINDINGS),
 )
 """For the help screen, in order."""

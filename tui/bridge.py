@@ -20,6 +20,7 @@ from conversation.session import Session
 from conversation.turn import Turn, TurnEvent, TurnStateChanged
 from engines.events import EngineFailed, ModelLoaded, TextChunk, TextKind
 from engines.thread import EngineState
+from profiles.routing import EngineChoice
 
 LOOK_S = 1 / 30
 PAINT_S = 1 / 12
@@ -36,6 +37,9 @@ class TurnView(Protocol):
 
     def show_dropped(self, turn: Turn, dropped: HistoryDropped) -> None:
         """The oldest turns were left out of this turn's prompt."""
+
+    def show_choice(self, turn: Turn, choice: EngineChoice) -> None:
+        """The turn's engine was chosen."""
 
     def show_end(self, turn: Turn) -> None:
         """The turn is over; all of its text was shown."""
@@ -186,5 +190,7 @@ class Bridge:
                 texts.append(event.text)
             elif isinstance(event, HistoryDropped):
                 self._view.show_dropped(turn, event)
+            elif isinstance(event, EngineChoice):
+                self._view.show_choice(turn, event)
         if texts:
             self._view.show_text(turn, kind, "".join(texts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tui.profile_switch import ProfileSwitch
     from tui.services import Services
     from tui.session_presenter import SessionPresenter
+    from tui.welcome import StepLines
 
 
 class ChatPane(Vertical):
@@ -59,6 +61,7 @@ class ChatPane(Vertical):
         self._attachments: tuple[AttachmentPart, ...] = ()
         self._editing: str | None = None
         self._early_texts: list[str] = []
+        self._steps: StepLines | None = None
 
     def compose(self) -> ComposeResult:
         yield WelcomePanel()
@@ -90,6 +93,7 @@ class ChatPane(Vertical):
             services.pool,
             profile,
             conversation_id,
+            measurements=services.measurements,
             memory_bandwidth_bytes_per_s=services.memory_bandwidth_bytes_per_s,
         )
         self._leave()
@@ -191,6 +195,18 @@ class ChatPane(Vertical):
         prompt.border_title = ""
         return was_editing
 
+    def pin_engine(self, engine: str) -> None:
+        """Answer with `engine` from the next message on; with "" as the profile says."""
+        from profiles.routing import engine_title
+
+        if self.session is None or self.presenter is None or self.bridge is None:
+            return
+        self.session.pin_engine(engine)
+        self.presenter.show_model()
+        self.bridge.watch_model()
+        who = f"{engine_title(engine)} answers" if engine else "The profile's engine answers"
+        self.say(f"{who} from the next message on")
+
     def scroll_transcript(self, step: int) -> None:
         """A page up (-1) or down (1), whatever has the focus."""
         transcript = self.query_one(TranscriptView)
@@ -237,7 +253,9 @@ class ChatPane(Vertical):
         current = self.chosen_profile
         lines = [
             ProfileLine(
-                one_line(p.title), one_line(p.task), current is not None and p.name == current.name
+                one_line(p.title),
+                one_line(p.description),
+                current is not None and p.name == current.name,
             )
             for p in self._services.catalog.profiles.values()
         ]
@@ -248,8 +266,25 @@ class ChatPane(Vertical):
                 self.presenter.model_label,
                 is_demo=info.is_demo if info else self.session.profile.model.startswith("demo:"),
                 interrupted=one_line(self.interrupted_title),
+                steps=self._steps,
             )
         )
+
+    def show_first_steps(self, texts: Sequence[tuple[str, str]], machine: str = "") -> None:
+        """Offer the choices of the first start; without `texts` they are being looked for."""
+        from tui.welcome import StepLines
+
+        self._steps = StepLines(texts, machine)
+        self.show_welcome()
+
+    def hide_first_steps(self) -> None:
+        """Offer them no more."""
+        self._steps = None
+        self.show_welcome()
+
+    def show_background(self, text: str) -> None:
+        """What goes on beside the conversation, such as a download; empty for nothing."""
+        self.query_one(ActivityLine).background = text
 
     interrupted_title = ""
     """Title of a conversation that a crash cut off, for the empty state."""

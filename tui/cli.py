@@ -21,7 +21,7 @@ from tui.command_line.options import debug_option, model_options, options_from
 from tui.command_line.terminal_check import check_terminal
 from tui.version import VERSION
 
-COMMANDS = ("ask", "repl", "sessions", "profiles", "bench", "doctor")
+COMMANDS = ("ask", "repl", "models", "sessions", "profiles", "bench", "tune", "doctor")
 _IS_COMMAND = "llm-tui.is-command"
 
 

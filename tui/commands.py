@@ -1,4 +1,4 @@
-"""What the palette offers: actions, profiles, sessions, models."""
+"""What the palette offers: actions, models, profiles, sessions."""
 
 from __future__ import annotations
 
@@ -31,8 +31,13 @@ def system_commands(app: LlmTuiApp) -> Iterator[SystemCommand]:
     yield SystemCommand(
         "Save code block", "Write the last code block to a new file here", partial(save_code, app)
     )
-    yield SystemCommand("Models", "What runs now, and how to run another", partial(models, app))
+    yield SystemCommand("Models…", "Find, use, download and delete models", app.action_models)
+    if app.model_actions is not None:
+        first_steps = app.model_actions.open_first_steps
+        yield SystemCommand("First steps…", "A first model: one you have, or download", first_steps)
     yield from _profiles(app)
+    yield from _profile_files(app)
+    yield from _engines(app)
     yield SystemCommand("Theme", "Change the colors", app.action_change_theme)
     yield SystemCommand("Help", "Show every key", chat.action_help)
     yield SystemCommand("Quit", "Save and leave", app.action_quit)
@@ -46,9 +51,42 @@ def _profiles(app: LlmTuiApp) -> Iterator[SystemCommand]:
     for profile in app.services.catalog.profiles.values():
         yield SystemCommand(
             f"Profile: {one_line(profile.title)}",
-            one_line(profile.task) or "Switch to it",
+            one_line(profile.description) or "Switch to it",
             partial(switch.use, profile),
         )
+    for name, error in app.services.catalog.errors.items():
+        yield SystemCommand(
+            f"Profile: {one_line(name)} is broken",
+            one_line(error.message),
+            partial(app.chat.pane.complain, error.message, error.hint),
+        )
+
+
+def _engines(app: LlmTuiApp) -> Iterator[SystemCommand]:
+    from profiles.routing import engine_title
+
+    pane = app.chat.pane
+    engines = pane.session.engines if pane.session else ()
+    if pane.session is None or len(engines) < 2:
+        return
+    for engine in engines:
+        pinned = " (pinned now)" if engine == pane.session.pinned_engine else ""
+        yield SystemCommand(
+            f"Pin engine: {engine_title(engine)}",
+            f"It answers, whatever the profile says{pinned}",
+            partial(pane.pin_engine, engine),
+        )
+    yield SystemCommand(
+        "Pin engine: none", "The engine is as the profile says", partial(pane.pin_engine, "")
+    )
+
+
+def _profile_files(app: LlmTuiApp) -> Iterator[SystemCommand]:
+    updates = app.profile_updates
+    if updates is None:
+        return
+    yield SystemCommand("Edit profile", "Open its file in your editor", updates.edit)
+    yield SystemCommand("Trust project", "Let its profiles have every key", updates.ask_for_trust)
 
 
 def _sessions(app: LlmTuiApp) -> Iterator[SystemCommand]:
@@ -61,26 +99,6 @@ def _sessions(app: LlmTuiApp) -> Iterator[SystemCommand]:
             partial(app.open_conversation, summary.id),
             discover=False,
         )
-
-
-def models(app: LlmTuiApp) -> None:
-    """Say what runs and how to run another model."""
-    pane = app.chat.pane
-    info = pane.session.model_info if pane.session else None
-    running = (
-        "the built-in tiny demonstration model"
-        if info is not None and info.is_demo
-        else pane.presenter.model_label
-        if pane.presenter
-        else ""
-    )
-    pane.notice(
-        f"Running now: {running or 'nothing yet'}.\n"
-        "To run another model, leave (Ctrl+D) and start: llm-tui --model PATH,"
-        " where PATH is a GGUF file or a folder with an MLX model.\n"
-        f'To keep it, write model = "PATH" into a file in {app.paths.profiles}'
-        " and choose that profile with F2."
-    )
 
 
 def export(app: LlmTuiApp) -> None:

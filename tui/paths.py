@@ -30,6 +30,15 @@ class AppPaths:
         return self.config / "profiles"
 
     @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def trusted_folders(self) -> Path:
+        """Projects whose profiles the user vouches for."""
+        return self.state / "trusted-folders.json"
+
+    @property
     def database(self) -> Path:
         return self.data / DATABASE_NAME
 
@@ -41,6 +50,11 @@ class AppPaths:
     @property
     def log(self) -> Path:
         return self.state / "llm-tui.log"
+
+    @property
+    def first_steps_done(self) -> Path:
+        """There once the choices of the first start need not be offered any more."""
+        return self.state / "first-steps-done"
 
     @property
     def history(self) -> Path:

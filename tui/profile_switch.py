@@ -62,20 +62,27 @@ class ProfileSwitch:
         """Choose `profile`: in use at once where no model has to be waited for."""
         current = self._session.profile
         self._bridge.prepare(None)
-        if profile.name == current.name:
+        if profile == current:
             self._presenter.show_next_profile("")
             self._say(f"{profile.title} stays in use")
             return
         if self._session.engine_state is not EngineState.READY:
             self._switch(profile)
             return
-        engine = ProfileEngine(profile, self._services.pool)
+        engine = self._session.open_engine(profile)
         if engine.state is EngineState.READY:
             self._switch(profile)
             return
         self._bridge.prepare(engine)
         self._presenter.show_next_profile(profile.title)
-        self._say(f"{profile.title} is being made ready; until then {current.title} answers")
+        self._say(f"{self._title(profile)} is being made ready; until then {current.title} answers")
+
+    def refresh(self) -> None:
+        """Use the chosen profile as it is in the catalog by now."""
+        chosen = self.chosen
+        changed = self._services.catalog.profiles.get(chosen.name, chosen)
+        if changed != chosen:
+            self.use(changed)
 
     def prepared(self, engine: ProfileEngine) -> None:
         """The model that was waited for is ready, or failed."""
@@ -85,12 +92,18 @@ class ProfileSwitch:
         self._presenter.show_next_profile("")
         self._complain(f"{engine.profile.title}: {engine.failure.message}", engine.failure.hint)
 
+    def _title(self, profile: Profile) -> str:
+        """With the model where that is all that changes."""
+        current = self._session.profile
+        has_same_model = profile.name != current.name or profile.model == current.model
+        return profile.title if has_same_model else f"{profile.title} with {profile.model}"
+
     def _switch(self, profile: Profile) -> None:
-        is_busy = self._session.is_busy
+        is_busy, title = self._session.is_busy, self._title(profile)
         self._session.use_profile(profile)
         self._presenter.show_model()
         self._bridge.watch_model()
         if is_busy:
-            self._say(f"{profile.title} is used from the next message on")
+            self._say(f"{title} is used from the next message on")
         else:
-            self._say(f"{profile.title} is in use")
+            self._say(f"{title} is in use")

@@ -30,6 +30,7 @@ from tui.services import Services, open_services
 HELP = """\
 /profile         the profiles, the one in use marked
 /profile NAME    use another profile from the next message on
+/engine NAME     answer with mlx or llama.cpp; auto leaves it to the profile
 /new             begin a new conversation
 /help            this list
 /quit            leave (Ctrl+D does too); Ctrl+C stops an answer"""
@@ -45,6 +46,8 @@ def run_repl(options: AppOptions) -> None:
     start_log(paths.log, options.debug)
     with own_streams(paths.log, keep_stderr=options.debug) as streams:
         services = open_services(options, paths)
+        for notice in services.notices:
+            streams.err.write(f"llm-tui: {one_line(notice)}\n")
         try:
             Repl(services, open_session(services, options), streams, paths.history).run()
         finally:
@@ -89,6 +92,8 @@ class Repl:
                 self._begin_anew()
             case "/profile":
                 self._use_profile(rest.strip())
+            case "/engine":
+                self._pin_engine(rest.strip())
             case _ if command.startswith("/") and "/" not in command[1:]:
                 self._say(f"There is no command {command}. /help lists the commands.")
             case _:
@@ -116,10 +121,18 @@ class Repl:
         except ExplainedError as error:
             self._say(f"{error.message} {error.hint}")
 
+    def _pin_engine(self, engine: str) -> None:
+        known = (*self._session.engines, "auto")
+        if engine not in known:
+            self._say(f"Choose one of: {', '.join(known)}.")
+            return
+        self._session.pin_engine("" if engine == "auto" else engine)
+        self._say(f"From the next message on: {engine}.")
+
     def _profile_lines(self, profiles: Iterable[Profile]) -> Iterable[str]:
         for profile in profiles:
             mark = "*" if profile.name == self._session.profile.name else " "
-            yield f"{mark} {profile.name:12} {one_line(profile.task)}"
+            yield f"{mark} {profile.name:12} {one_line(profile.description)}"
 
     def _say(self, text: str) -> None:
         if text:

@@ -14,6 +14,7 @@ from conversation.turn import Turn, TurnState
 from engines.events import EngineFailed, LoadProgress, ModelLoaded, TextKind
 from engines.thread import EngineState
 from engines.types import ModelInfo
+from profiles.routing import EngineChoice
 from profiles.schema import Profile
 from tui.answer_footer import answer_footer
 from tui.live_figures import TurnMeter, with_model
@@ -113,6 +114,10 @@ class SessionPresenter:
             f"{dropped.tokens:,} tokens) are no longer part of the prompt."
         )
 
+    def show_choice(self, turn: Turn, choice: EngineChoice) -> None:
+        if choice.is_change:  # the line under the answer says it as well, and stays
+            self._widgets.activity.show_notice(one_line(choice.reason))
+
     def show_end(self, turn: Turn) -> None:
         message = turn.answer()
         answer = self._answers.pop(turn.message_id)
@@ -146,8 +151,8 @@ class SessionPresenter:
                 self._failed_to_load(event)
         elif isinstance(event, ModelLoaded):
             self.show_model()
-            if event.info.memory_note:
-                self._widgets.transcript.add_notice(one_line(event.info.memory_note), "warning")
+            for note in event.info.notes:
+                self._widgets.transcript.add_notice(one_line(note), "warning")
         self._next_figures_s = 0.0
 
     def show_model(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from conversation.session import Session
-from engines.kv.reuse import CacheReuse, CacheSource
+from engines.kv.reuse import CacheLoss, CacheReuse, CacheSource
 from tests.conversation.desk import CHAT, Desk
 
 LONG = "word " * 60
@@ -77,7 +77,7 @@ def test_a_cache_that_was_evicted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     session = desk.session()
     note(session)
     engine._caches.clear()
-    evicted = CacheReuse(0, 0, 0, CacheSource.NONE, was_evicted=True)
+    evicted = CacheReuse(0, 0, 0, CacheSource.NONE, CacheLoss.EVICTED)
     monkeypatch.setattr("engines.scripted.CacheReuse", lambda *_: evicted)
     assert "had to make room" in note(session)
 

@@ -1,7 +1,7 @@
 """How `llm-tui ask` shows an answer: as plain text, or as one JSON object a line.
 
 writer.loading(event)        LoadProgress, ModelLoaded
-writer.show(event)           PrefillProgress, TextChunk, HistoryDropped
+writer.show(event)           PrefillProgress, TextChunk, HistoryDropped, EngineChoice
 writer.finish(ending)        once, last
 """
 
@@ -15,6 +15,7 @@ from conversation.context_window import HistoryDropped
 from conversation.message import MessageError
 from engines.events import LoadProgress, ModelLoaded, PrefillProgress, TextChunk, TextKind
 from engines.stats import GenerationStats
+from profiles.routing import EngineChoice
 from tui.command_line.streams import Streams
 from tui.sanitize import TextCleaner, one_line
 
@@ -39,14 +40,16 @@ STATS_KEYS = (
     "bandwidth_ceiling_tps",
     "cache_reuse",
     "cache_note",
+    "memory_note",
     "draft_counts",
     "accepted_per_step",
     "plain_decode_tps",
     "net_gain",
+    "engine_choice",
 )
 _CLEAR_LINE = "\r\x1b[K"
 
-ShownEvent = PrefillProgress | TextChunk | HistoryDropped
+ShownEvent = PrefillProgress | TextChunk | HistoryDropped | EngineChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,9 @@ class PlainWriter:
         if isinstance(event, LoadProgress):
             share = "" if event.fraction is None else f" {event.fraction:.0%}"
             self._progress.show(f"loading: {event.stage}{share}")
-        elif event.info.memory_note:
-            self._progress.keep(f"llm-tui: {event.info.memory_note}")
+        else:
+            for note in event.info.notes:
+                self._progress.keep(f"llm-tui: {note}")
 
     def show(self, event: ShownEvent) -> None:
         match event:
@@ -97,6 +101,8 @@ class PlainWriter:
                     f"llm-tui: the oldest {event.turns} turns no longer fit into the context"
                     " window and were left out."
                 )
+            case EngineChoice():
+                self._progress.show(event.reason)
             case TextChunk(kind=TextKind.ANSWER):
                 self._progress.clear()
                 self._write(self._cleaner.clean(event.text) if self._cleaner else event.text)
@@ -127,7 +133,12 @@ class JsonWriter:
     def loading(self, event: LoadProgress | ModelLoaded) -> None:
         if isinstance(event, ModelLoaded):
             info = event.info
-            loaded = {"engine": info.engine, "model": info.name, "memory_note": info.memory_note}
+            loaded = {
+                "engine": info.engine,
+                "model": info.name,
+                "memory_note": info.memory_note,
+                "kv_note": info.kv_note,
+            }
             self._write("load", stage="ready", fraction=1.0, load_s=event.load_s, **loaded)
             return
         step = (event.stage, -1 if event.fraction is None else int(event.fraction * 20))
@@ -141,6 +152,14 @@ class JsonWriter:
                 self._write("prefill", **asdict(event), remaining_s=event.remaining_s)
             case HistoryDropped():
                 self._write("history_dropped", turns=event.turns, tokens=event.tokens)
+            case EngineChoice():
+                self._write(
+                    "engine_choice",
+                    engine=event.engine,
+                    by=event.by.value,
+                    reason=event.reason,
+                    predicted_s=dict(event.predicted_s),
+                )
             case TextChunk():
                 self._write(
                     "text",

@@ -8,25 +8,32 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from conversation.context_window import HistoryDropped
+from conversation.measurements import Measurements, writer_beside
 from conversation.session import Session
 from conversation.turn import Turn, TurnState
 from documents.reading import read_attachment
-from engines.events import LoadProgress, ModelLoaded, PrefillProgress, TextChunk
+from engines.events import LoadProgress, ModelLoaded
 from engines.hardware import read_machine
 from engines.types import Constraint
 from profiles.schema import Profile
-from tui.command_line.answer_writer import AnswerWriter, Ending, JsonWriter, PlainWriter
+from tui.command_line.answer_writer import (
+    AnswerWriter,
+    Ending,
+    JsonWriter,
+    PlainWriter,
+    ShownEvent,
+)
 from tui.command_line.conversations import conversation_to_continue
 from tui.command_line.failure import INTERRUPTED, Failure
 from tui.command_line.streams import own_streams
 from tui.options import AppOptions
 from tui.paths import AppPaths, app_paths
+from tui.profile_folders import ignored_text
 from tui.services import Services, open_services
 from tui.terminal import log_to_file
 
@@ -68,6 +75,8 @@ def answer(question: Question) -> int:
         own_streams(paths.log, keep_stderr=options.debug) as streams,
         _services(options, paths) as services,
     ):
+        if ignored := services.profile.ignored:
+            streams.err.write(f"llm-tui: {ignored_text(ignored)}\n")
         writer = JsonWriter(streams) if question.as_json else PlainWriter(streams)
         session = open_session(services, options, _adjusted(services.profile, question))
         return follow(session, session.send(question.text, attachments), writer)
@@ -82,6 +91,7 @@ def open_session(
         services.pool,
         profile or services.profile,
         conversation_to_continue(services.store, options),
+        measurements=services.measurements,
         memory_bandwidth_bytes_per_s=read_machine(services.cache).memory_bandwidth_bytes_per_s,
     )
 
@@ -92,23 +102,27 @@ def _adjusted(profile: Profile, question: Question) -> Profile:
     return replace(
         profile,
         sampling=replace(profile.sampling, **given),
-        constraint=question.constraint,
+        constraint=question.constraint or profile.constraint,
         max_tokens=question.max_tokens or profile.max_tokens or DEFAULT_MAX_TOKENS,
     )
 
 
 @contextmanager
 def _services(options: AppOptions, paths: AppPaths) -> Iterator[Services]:
-    """The app's services; a question outside of any session leaves nothing in the user's store."""
-    with tempfile.TemporaryDirectory(prefix="llm-tui-") as scratch:
+    """The app's services; a question outside of any session leaves its figures in the user's
+    store, and nothing else."""
+    with tempfile.TemporaryDirectory(prefix="llm-tui-") as scratch, ExitStack() as leaving:
         is_kept = bool(options.continue_last or options.session_id)
+        user_database = paths.database
         if not is_kept:
             paths = replace(paths, data=Path(scratch))
         services = open_services(options, paths, keeps_caches=is_kept)
-        try:
-            yield services
-        finally:
-            services.close()
+        leaving.callback(services.close)
+        if not is_kept:
+            writer = writer_beside(user_database)
+            leaving.callback(writer.close)
+            services.measurements = Measurements(user_database, writer)
+        yield services
 
 
 def follow(session: Session, turn: Turn, writer: AnswerWriter) -> int:
@@ -121,7 +135,7 @@ def follow(session: Session, turn: Turn, writer: AnswerWriter) -> int:
                 if isinstance(load_event, LoadProgress | ModelLoaded):
                     writer.loading(load_event)
             for event in turn.drain():
-                if isinstance(event, PrefillProgress | TextChunk | HistoryDropped):
+                if isinstance(event, ShownEvent):
                     writer.show(event)
     writer.finish(_ending(turn))
     if turn.state is TurnState.FAILED:

@@ -52,6 +52,16 @@ _OPTIONS = (
 )
 
 
+_tools_option = click.option(
+    "--tools",
+    envvar="LLM_TUI_LLAMA_CPP_TOOLS",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="llama.cpp's own programs (make bench-tools), to compare with.  [env:"
+    " LLM_TUI_LLAMA_CPP_TOOLS]",
+)
+
+
 def bench_options(command: Decorated) -> Decorated:
     """Options of every benchmark."""
     for option in reversed(_OPTIONS):
@@ -94,6 +104,7 @@ def bench(ctx: click.Context, /, compare: tuple[str, str] | None, **values: Any)
 
 
 @bench.command()
+@_tools_option
 @bench_options
 @click.pass_context
 def decode(ctx: click.Context, /, **values: Any) -> None:
@@ -117,12 +128,13 @@ def prefill(ctx: click.Context, /, **values: Any) -> None:
     metavar="auto|off|PATH",
     help="Draft model; auto takes the embedded one for the embedded target.",
 )
+@_tools_option
 @bench_options
 @click.pass_context
 def speculative(ctx: click.Context, /, **values: Any) -> None:
-    """Speculation on four kinds of prompts: speed with drafts and without, and whether the text
-    stays the same."""
-    _measure_one(ctx, "speculative", values, {"tokens": 256})
+    """Speculation on five kinds of prompts: speed with drafts and without, whether the text stays
+    the same, and whether any turn of 200 tokens is ever slower than without drafts."""
+    _measure_one(ctx, "speculative", values, {"tokens": 320})
 
 
 @bench.command()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engines.bench.compared_engine import OpenLoop
+from engines.bench.library_loop import open_library_loop
 from engines.bench.random_model import PREFIX, random_model_path
 from engines.demo import DEMO_MODELS
 from engines.errors import EngineError
@@ -38,6 +41,7 @@ class BenchPlan:
         repeat: Runs of each; None leaves it to the benchmark.
         time_limit_s: For what grows without end: long prompts and contexts.
         cycles: Loads and unloads by which the KV benchmark sees memory grow.
+        tools: Folder of llama.cpp's own programs, to compare with; None leaves them out.
     """
 
     engines: tuple[str, ...] = ()
@@ -48,6 +52,12 @@ class BenchPlan:
     time_limit_s: float = 120.0
     kv_type: str = "f16"
     cycles: int = 20
+    tools: Path | None = None
+
+    @property
+    def open_loop(self) -> OpenLoop:
+        """Finds the library's loop, and its programs where they were built."""
+        return partial(open_library_loop, tools=self.tools)
 
     def requests(self, report: Report, needs_draft: bool = False) -> Iterator[LoadRequest]:
         """Every model on every engine; a random model is written when its turn comes."""

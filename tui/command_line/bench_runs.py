@@ -79,7 +79,7 @@ def _is_file(model: str) -> bool:
 
 
 def _decode(plan: BenchPlan, request: LoadRequest, machine: Machine, report: Report) -> Record:
-    with Workbench(request) as bench:
+    with Workbench(request, open_loop=plan.open_loop) as bench:
         result = measure_decode(
             bench, plan.tokens, plan.repeat, machine.memory_bandwidth_bytes_per_s, report
         )
@@ -93,7 +93,7 @@ def _prefill(plan: BenchPlan, request: LoadRequest, machine: Machine, report: Re
 
 
 def _speculative(plan: BenchPlan, request: LoadRequest, machine: Machine, report: Report) -> Record:
-    with Workbench(request) as bench:
+    with Workbench(request, open_loop=plan.open_loop) as bench:
         result = measure_speculative(bench, plan.tokens, plan.repeat or 2, report)
         return _of_model(bench) | result.to_json()
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from engines.demo import DEMO_MODELS, demo_model_path
 from engines.errors import EngineError
 from engines.hardware import Machine
+from engines.hardware_probes import MemoryPressure
 from engines.model_files.gguf import read_header
 from engines.self_check import SelfCheck, check_engine
 from profiles.checking import check_profile
-from profiles.loader import load_profiles
 from tui.command_line.mending import ARM64_PYTHON, mend_engine
 from tui.paths import AppPaths
+from tui.profile_folders import load_catalog
 from tui.version import VERSION
 
 GIB = 2**30
@@ -58,9 +59,11 @@ def check_python(machine: Machine) -> Finding:
 def check_machine(machine: Machine) -> Iterator[Finding]:
     cores = f"{machine.physical_cores or '?'} cores, {machine.logical_cores} usable threads"
     gpu = {"metal": "Metal GPU", "cuda": "NVIDIA GPU", "none": "no GPU"}[machine.gpu.value]
-    yield Finding("machine", Status.OK, f"{machine.chip}, {machine.system}, {cores}, {gpu}")
+    system = f"{machine.system} {machine.system_version}".strip()
+    gpu = f"{machine.gpu_cores}-core {gpu}" if machine.gpu_cores else gpu
+    yield Finding("machine", Status.OK, f"{machine.chip}, {system}, {cores}, {gpu}")
     total, free = machine.memory_total_bytes / GIB, machine.memory_available_bytes / GIB
-    yield Finding("memory", Status.OK, f"{total:.1f} GiB, {free:.1f} GiB of it available")
+    yield _memory(machine, f"{total:.1f} GiB, {free:.1f} GiB of it available")
     bandwidth = machine.memory_bandwidth
     if bandwidth is None:
         yield Finding("memory bandwidth", Status.WARNING, "could not be measured")
@@ -72,6 +75,17 @@ def check_machine(machine: Machine) -> Iterator[Finding]:
     }[bandwidth.source]
     figure = f"{bandwidth.bytes_per_s / 1e9:.1f} GB/s"
     yield Finding("memory bandwidth", Status.OK, f"{figure} ({source})")
+
+
+def _memory(machine: Machine, detail: str) -> Finding:
+    if machine.working_set_bytes:
+        detail += f", the GPU may keep {machine.working_set_bytes / GIB:.1f} GiB"
+    if machine.gpu_memory_bytes:
+        detail += f"; {machine.gpu_name} has {machine.gpu_memory_bytes / GIB:.1f} GiB of its own"
+    if machine.memory_pressure is MemoryPressure.NORMAL:
+        return Finding("memory", Status.OK, detail)
+    detail += f"; memory pressure is at {machine.memory_pressure}"
+    return Finding("memory", Status.WARNING, detail, "Close other programs before loading a model.")
 
 
 def check_terminal(
@@ -145,7 +159,7 @@ def check_store(database: Path) -> Finding:
 
 
 def check_profiles(paths: AppPaths) -> Iterator[Finding]:
-    catalog = load_profiles(paths.profiles)
+    catalog = load_catalog(paths)
     broken = list(catalog.errors.values())
     for profile in catalog.profiles.values():
         broken += check_profile(profile)

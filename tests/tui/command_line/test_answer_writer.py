@@ -4,7 +4,9 @@ import io
 import json
 
 from conversation.context_window import HistoryDropped
-from engines.events import LoadProgress, PrefillProgress, TextChunk, TextKind
+from engines.events import LoadProgress, ModelLoaded, PrefillProgress, TextChunk, TextKind
+from engines.types import ModelInfo
+from profiles.routing import ChosenBy, EngineChoice
 from tui.command_line.answer_writer import Ending, JsonWriter, PlainWriter
 from tui.command_line.streams import Streams
 
@@ -68,9 +70,40 @@ def test_json_reports_a_long_load_in_steps() -> None:
     assert lines[10] == {"event": "load", "stage": "reading the weights", "fraction": 0.5}
 
 
+def test_the_choice_of_the_engine_is_an_event() -> None:
+    out = io.StringIO()
+    times_s = (("mlx", 6.1), ("llama.cpp", 7.9))
+    JsonWriter(Streams(out, io.StringIO())).show(
+        EngineChoice("mlx", ChosenBy.MEASURED, "MLX: 6.1 s", times_s, is_change=True)
+    )
+    assert json.loads(out.getvalue()) == {
+        "event": "engine_choice",
+        "engine": "mlx",
+        "by": "measurements",
+        "reason": "MLX: 6.1 s",
+        "predicted_s": {"mlx": 6.1, "llama.cpp": 7.9},
+    }
+
+
 def test_json_survives_any_text() -> None:
     out = io.StringIO()
     text = "\ud800 \u2028 \x1b[0m \0 é 👍"
     JsonWriter(Streams(out, io.StringIO())).show(answer(text))
     assert out.getvalue().isascii()
     assert json.loads(out.getvalue())["text"] == text
+
+
+def info(kv_type: str, window_tokens: int) -> ModelInfo:
+    return ModelInfo(
+        "m", "mlx", "qwen3", "Q8_0", None, 1, window_tokens, kv_type, 1, "", "", "", "",
+        memory_note="To fit, it is smaller.",
+    )  # fmt: skip
+
+
+def test_what_a_loaded_model_has_to_say_is_told_once() -> None:
+    err = io.StringIO()
+    PlainWriter(Streams(io.StringIO(), err)).loading(ModelLoaded(info("q4_0", 8192), 1.0))
+    memory, kv_type = err.getvalue().splitlines()
+    assert memory == "llm-tui: To fit, it is smaller."
+    assert "q4_0" in kv_type and "long contexts" in kv_type and "q8_0" in kv_type
+    assert info("q4_0", 4096).kv_note == info("q8_0", 32_768).kv_note == ""

@@ -17,7 +17,8 @@ STATS_KEYS = """
 engine model quantization prompt_tokens cached_tokens generated_tokens ttft_s prefill_s prefill_tps
 decode_tps effective_tps kv_cache_bytes kv_type peak_memory_bytes drafted_tokens accepted_tokens
 acceptance_rate bandwidth_ceiling_tps
-cache_reuse cache_note draft_counts accepted_per_step plain_decode_tps net_gain
+cache_reuse cache_note memory_note draft_counts accepted_per_step plain_decode_tps net_gain
+engine_choice
 """
 
 
@@ -213,7 +214,7 @@ def test_a_real_engine_answers(home: Path, engine: str) -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize("engine", ["mlx", "llama.cpp"])
-def test_the_draft_model_drafts_and_does_not_change_the_answer(home: Path, engine: str) -> None:
+def test_drafts_do_not_change_the_answer(home: Path, engine: str) -> None:
     answers = {}
     for draft in ("auto", "off"):
         options = ("--engine", engine, "--draft", draft, "--json", "--temperature", "0")
@@ -225,9 +226,7 @@ def test_the_draft_model_drafts_and_does_not_change_the_answer(home: Path, engin
         )
         events = events_of(done.stdout)
         answers[draft] = "".join(event.get("text", "") for event in events)
-        drafted = events[-1]["stats"]["drafted_tokens"]
-        accepted = events[-1]["stats"]["accepted_tokens"]
-        assert (drafted > 0, accepted > 0) == (draft == "auto", draft == "auto")
+        assert draft == "auto" or events[-1]["stats"]["drafted_tokens"] == 0
     assert answers["auto"] == answers["off"]
 
 

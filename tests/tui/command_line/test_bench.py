@@ -64,7 +64,8 @@ def test_speculative_reports_every_class(run: Run) -> None:
     record = json.loads(done.stdout)
     assert record["draft_model"] == "demo:draft"
     keys = {"plain_tps", "ours_tps", "library_tps", "acceptance", "identical", "net_gain"}
-    assert set(record["prompt_classes"]) == {"everyday", "write-code", "copy-heavy", "explain"}
+    classes = {"everyday", "write-code", "copy-heavy", "explain", "free-prose"}
+    assert set(record["prompt_classes"]) == set(record["long_turns"]["classes"]) == classes
     assert all(keys <= set(row) for row in record["prompt_classes"].values())
 
 

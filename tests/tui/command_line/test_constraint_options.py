@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from tui.paths import app_paths
+
 Run = Callable[..., Result]
 
 SCHEMA = '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}'
@@ -61,3 +63,28 @@ def test_the_scripted_engine_says_that_it_holds_to_nothing(ask_scripted: Run) ->
     result = ask_scripted("--json-schema", SCHEMA, "Hello")
     assert result.exit_code == 1
     assert "constraint" in result.stderr
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("engine", ["mlx", "llama.cpp"])
+def test_a_profile_can_hold_its_answers_to_a_form(run: Run, engine: str) -> None:
+    folder = app_paths().profiles
+    folder.mkdir(parents=True)
+    (folder / "schema.json").write_text(SCHEMA)
+    (folder / "yes.gbnf").write_text('root ::= "left" | "right"')
+    (folder / "form.toml").write_text('extends = "chat"\njson_schema = "schema.json"\n')
+    assert run("profiles", "check", "form").exit_code == 0
+    options = ("ask", "--engine", engine, "--profile", "form")
+    assert isinstance(json.loads(run(*options, "Is it so?").stdout)["ok"], bool)
+    result = run(*options, "--grammar", folder / "yes.gbnf", "Which way?")
+    assert result.stdout.strip() in ("left", "right")
+
+
+def test_a_form_that_no_engine_keeps_is_found_by_the_check(run: Run) -> None:
+    folder = app_paths().profiles
+    folder.mkdir(parents=True)
+    text = """extends = "chat"\njson_schema = '{"type": "strange"}'\n"""
+    (folder / "form.toml").write_text(text)
+    result = run("profiles", "check", "form")
+    assert result.exit_code == 1
+    assert "form.toml:2:1: json_schema: The JSON schema cannot be used" in result.stdout

@@ -12,7 +12,7 @@ from click.testing import Result
 from conversation.store import Store
 from engines.bandwidth import MemoryBandwidth
 from engines.hardware import Machine
-from engines.hardware_probes import GPU
+from engines.hardware_probes import GPU, MemoryPressure
 from engines.self_check import SelfCheck
 from tui.command_line import checks
 from tui.command_line.checks import Status
@@ -77,6 +77,22 @@ def test_a_translated_python_is_the_first_thing_to_mend() -> None:
     for engine in ("mlx", "llama.cpp"):
         assert "Rosetta" in mend_engine(engine, machine, everything_installed)
     assert checks.check_python(machine).status is Status.WARNING
+
+
+def test_the_machine_is_told_with_what_its_gpu_may_keep() -> None:
+    mac = replace(MAC, gpu_cores=20, system_version="26.1", working_set_bytes=16 * 2**30)
+    machine, memory, bandwidth = checks.check_machine(mac)
+    assert machine.detail == (
+        "Apple M4 Pro, Darwin 26.1, 12 cores, 12 usable threads, 20-core Metal GPU"
+    )
+    assert memory.detail == "24.0 GiB, 12.0 GiB of it available, the GPU may keep 16.0 GiB"
+    assert bandwidth.detail.startswith("273.0 GB/s")
+
+
+def test_memory_pressure_is_a_warning() -> None:
+    _, memory, _ = checks.check_machine(replace(MAC, memory_pressure=MemoryPressure.WARNING))
+    assert memory.status is Status.WARNING
+    assert "Close other programs" in memory.mend
 
 
 def test_an_engine_that_fails_is_reported_with_its_mend() -> None:
@@ -145,7 +161,7 @@ def test_a_broken_profile_is_a_warning(home: Path) -> None:
     summary, broken = checks.check_profiles(app_paths())
     assert summary.status is Status.OK
     assert broken.status is Status.WARNING
-    assert "typo.toml: mdel" in broken.detail
+    assert "typo.toml:1:1: mdel" in broken.detail
 
 
 def test_the_embedded_models_are_whole() -> None:

@@ -31,7 +31,7 @@ def test_list_names_the_engine_that_runs_here(run: Run) -> None:
     assert listed["chat"]["engine_here"] == "mlx"
     assert listed["coding"]["draft_model"] == "demo:draft"
     table = run("profiles", "list").stdout.splitlines()
-    assert table[0].split() == ["NAME", "ENGINE", "MODEL", "DRAFT", "FOR"]
+    assert table[0].split() == ["NAME", "ENGINE", "MODEL", "DRAFT", "FROM", "FOR"]
     assert table[2].split()[:4] == ["coding", "llama.cpp", "demo:target", "demo:draft"]
 
 
@@ -51,8 +51,8 @@ def test_a_broken_profile_is_told_with_its_file_and_key(run: Run, profile_folder
     result = run("profiles", "check")
     assert result.exit_code == 1
     lines = [line for line in result.stdout.splitlines() if "broken" in line]
-    assert f"{profile_folder / 'big.toml'}: model: There is no model" in lines[0]
-    assert f"{profile_folder / 'typo.toml'}: engin: is not a known key" in lines[1]
+    assert f"{profile_folder / 'big.toml'}:1:1: model: There is no model" in lines[0]
+    assert f"{profile_folder / 'typo.toml'}:2:1: engin: is not a known key" in lines[1]
 
 
 def test_one_profile_can_be_checked_alone(run: Run, profile_folder: Path) -> None:
