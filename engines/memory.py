@@ -3,6 +3,8 @@
     plan = plan_memory(need, available_bytes)      raises NotEnoughMemory
     plan.window_tokens, plan.kv_type, plan.chunk_tokens, plan.note
 
+Turns are planned in `engines.turn_memory`.
+
     needed = weights + draft + KV(window, type) + working set(chunk)
 
 Where that is more than there is, in this order: a window that nobody asked for is shortened, the
@@ -27,11 +29,16 @@ _USEFUL_WINDOW_TOKENS = 8192
 
 @dataclass(frozen=True, slots=True)
 class KVCost:
-    """What a KV cache of one type takes: `fixed_bytes`, and `bytes_per_token` of the window."""
+    """What a KV cache of one type takes: `fixed_bytes`, and `bytes_per_token` of the window.
+
+    Args:
+        chunk_bytes_per_token: Saved by every token that a chunk is shorter than asked for.
+    """
 
     kv_type: str
     bytes_per_token: float
     fixed_bytes: int = 0
+    chunk_bytes_per_token: float = 0.0
 
     def bytes_for(self, window_tokens: int) -> int:
         return self.fixed_bytes + round(self.bytes_per_token * window_tokens)
@@ -84,7 +91,7 @@ def plan_memory(need: MemoryNeed, available_bytes: int) -> MemoryPlan:
         if window >= min(need.window_tokens, _USEFUL_WINDOW_TOKENS):
             return _planned(need, asked, window, need.chunk_tokens, available_bytes)
     for cost in need.kv_costs:
-        for chunk in _chunks(need.chunk_tokens):
+        for chunk in smaller_chunks(need.chunk_tokens):
             if _needed(need, cost, need.window_tokens, chunk) <= available_bytes:
                 return _planned(need, cost, need.window_tokens, chunk, available_bytes)
     if not need.is_window_asked:
@@ -94,11 +101,6 @@ def plan_memory(need: MemoryNeed, available_bytes: int) -> MemoryPlan:
             window = min(window, need.window_tokens)
             return _planned(need, cost, window, chunk, available_bytes)
     raise _refusal(need, available_bytes)
-
-
-def shortage_bytes(growth_bytes: int, available_bytes: int) -> int:
-    """How much must be given up before a turn that will take `growth_bytes` more."""
-    return max(0, growth_bytes - available_bytes)
 
 
 def size_text(size_bytes: int) -> str:
@@ -113,6 +115,7 @@ def _needed(need: MemoryNeed, cost: KVCost, window_tokens: int, chunk_tokens: in
         + cost.bytes_for(window_tokens)
         + need.working_bytes
         + need.working_bytes_per_token * chunk_tokens
+        - round(cost.chunk_bytes_per_token * (need.chunk_tokens - chunk_tokens))
     )
 
 
@@ -132,7 +135,7 @@ def _most_tokens(
     return tokens // _WINDOW_STEP_TOKENS * _WINDOW_STEP_TOKENS
 
 
-def _chunks(chunk_tokens: int) -> Iterator[int]:
+def smaller_chunks(chunk_tokens: int) -> Iterator[int]:
     """The chunk itself, then halves of it."""
     yield chunk_tokens
     while chunk_tokens // 2 >= _SMALLEST_CHUNK_TOKENS:

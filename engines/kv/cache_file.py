@@ -43,6 +43,10 @@ class DamagedCacheFile(Exception):
     """The file is cut, altered, foreign, or of another model or version."""
 
 
+class ForeignCacheFile(DamagedCacheFile):
+    """The file is whole as far as one can tell, and of another model or version."""
+
+
 class WriteGaveWay(Exception):
     """Something more urgent came up while a file was being written."""
 
@@ -102,7 +106,7 @@ def read_cache_file(path: Path, identity: Identity) -> CacheContent:
     """The content of a file that is whole and of this identity. Its parts are writable memory.
 
     Raises:
-        DamagedCacheFile: it is not.
+        DamagedCacheFile, ForeignCacheFile: it is not.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -140,7 +144,7 @@ def _checked_header(encoded: bytes, identity: Identity) -> tuple[int, list[int],
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedCacheFile("unreadable header") from error
     if not is_ours:
-        raise DamagedCacheFile("of another model or version")
+        raise ForeignCacheFile("of another model or version")
     return token_count, part_bytes, note
 
 

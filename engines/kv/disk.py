@@ -14,11 +14,14 @@ from pathlib import Path
 from engines.kv.cache_file import (
     CacheContent,
     DamagedCacheFile,
+    ForeignCacheFile,
     Identity,
     WriteGaveWay,
     read_cache_file,
     write_cache_file,
 )
+from engines.kv.owners import is_meant
+from engines.kv.reuse import CacheLoss
 
 DEFAULT_QUOTA_BYTES = 16 * 2**30
 _KEPT_FREE_BYTES = 2**30
@@ -43,6 +46,9 @@ class DiskParking:
         place: What tells this model's files from those of others (a name; need not be unique
             beyond that).
         quota_bytes: Of the whole folder; the files used longest ago go first.
+
+    Attributes:
+        loss: Why the last `load` dropped a file.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class DiskParking:
         self._identity = dict(identity)
         self._place = _short_hash(place)
         self._quota_bytes = quota_bytes
+        self.loss = CacheLoss.UNKNOWN
         self._kept: dict[str, tuple[int, bytes]] = {}
 
     def lacks(self, key: str, token_ids: Sequence[int], size_bytes: int = 0) -> bool:
@@ -93,7 +100,7 @@ class DiskParking:
 
     def load(self, key: str) -> CacheContent | None:
         """The cache of `key`; a file that is damaged or of another model is removed."""
-        path = self.path_of(key)
+        path, self.loss = self.path_of(key), CacheLoss.UNKNOWN
         try:
             content = read_cache_file(path, self._identity | {"key": key})
             os.utime(path)
@@ -101,13 +108,20 @@ class DiskParking:
             return None
         except (OSError, DamagedCacheFile, MemoryError) as error:
             log.info("a KV cache was dropped: %r", error)
+            is_foreign = isinstance(error, ForeignCacheFile)
+            self.loss = CacheLoss.OUTDATED if is_foreign else CacheLoss.DAMAGED
             self.forget(key)
             return None
         self._kept[key] = len(content.token_ids), _ids_hash(content.token_ids)
         return content
 
     def forget(self, key: str) -> None:
-        self._kept.pop(key, None)
+        """Remove the file of `key`; with a closing slash, those of its owner for all models."""
+        for known in [each for each in self._kept if is_meant(each, key)]:
+            del self._kept[known]
+        if key.endswith("/"):
+            forget_owner(self._folder, key[:-1])
+            return
         try:
             self.path_of(key).unlink(missing_ok=True)
         except OSError as error:
@@ -141,10 +155,11 @@ class DiskParking:
 
 def forget_owner(folder: Path, owner: str) -> None:
     """Remove every cache whose key begins with `owner` and a slash."""
-    if not folder.is_dir():
-        return
-    for path in folder.glob(f"{_owner_hash(owner)}-*{_SUFFIX}"):
-        path.unlink(missing_ok=True)
+    try:
+        for path in folder.glob(f"{_owner_hash(owner)}-*{_SUFFIX}"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.info("KV caches could not be removed: %r", error)
 
 
 def _write(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from engines.kv.owners import is_meant
 from engines.kv.prefix import common_prefix_length
 
 CacheT = TypeVar("CacheT")
@@ -43,20 +44,34 @@ class CacheParking(Generic[CacheT]):
         self._caches.move_to_end(key)
         self.shrink_to(self.budget_bytes, kept=1)
 
-    def shrink_to(self, size_bytes: int, kept: int = 0) -> int:
+    def shrink_to(self, size_bytes: int, kept: int = 0, spared: str | None = None) -> int:
         """Give up caches until at most `size_bytes`, or `kept` caches, are left; returns how many.
 
         The ones used longest ago go first.
+
+        Args:
+            spared: The key of one that stays; its bytes do not count.
         """
+        candidates = [key for key in self._caches if key != spared]
+        excess_bytes = sum(self._caches[key].size_bytes for key in candidates) - size_bytes
         given_up = 0
-        while self.size_bytes > size_bytes and len(self._caches) > kept:
-            self._evicted(*self._caches.popitem(last=False))
+        for key in candidates[: max(0, len(candidates) - kept)]:
+            if excess_bytes <= 0:
+                break
+            cache = self._caches.pop(key)
+            excess_bytes -= cache.size_bytes
+            self._evicted(key, cache)
             given_up += 1
         return given_up
 
     def take(self, key: str) -> ParkedCache[CacheT] | None:
         """Remove and return the cache of `key`."""
         return self._caches.pop(key, None)
+
+    def forget(self, key: str) -> None:
+        """Drop the cache of `key`; with a closing slash, those of its owner."""
+        for known in [each for each in self._caches if is_meant(each, key)]:
+            del self._caches[known]
 
     def longest_match(self, token_ids: Sequence[int]) -> tuple[str, int] | None:
         """The key whose cache shares the longest prefix with `token_ids`, and its length."""

@@ -16,6 +16,18 @@ class CacheSource(StrEnum):
     """The cache of another key, which shares more with the prompt."""
 
 
+class CacheLoss(StrEnum):
+    """Why the cache of a key is gone, as far as that is known."""
+
+    UNKNOWN = ""
+    EVICTED = "evicted"
+    """It was given up for want of room."""
+    DAMAGED = "damaged"
+    """Its file on disk was cut, altered or of another format."""
+    OUTDATED = "outdated"
+    """Its file on disk was made with another model file, engine or release of its library."""
+
+
 @dataclass(frozen=True, slots=True)
 class CacheReuse:
     """Token counts.
@@ -27,11 +39,11 @@ class CacheReuse:
         reused_tokens: What needs no prefill; less than `matching_tokens` where a cache cannot go
             back to an earlier token, more where another conversation's cache had more to offer.
         source: Where those come from.
-        was_evicted: The cache of this key was given up for want of room.
+        loss: Why the cache of this key holds nothing, where that is known.
     """
 
     held_tokens: int
     matching_tokens: int
     reused_tokens: int
     source: CacheSource
-    was_evicted: bool = False
+    loss: CacheLoss = CacheLoss.UNKNOWN

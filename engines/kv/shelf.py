@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engines.kv.disk import DiskParking
 from engines.kv.model_identity import model_identity
+from engines.model_files.adapters import locate_adapter
 from engines.model_files.locate import locate_model
 from engines.types import LoadRequest, ModelInfo
 
@@ -45,11 +46,14 @@ def _shelf(
     identity = {
         "engine": info.engine,
         "library": ", ".join(f"{name} {_version(name)}" for name in libraries),
-        "model": model_identity(locate_model(model)),
+        "model": model_identity(locate_model(model, info.engine)),
         "tokenizer": info.tokenizer_fingerprint,
         "kv_type": info.kv_type,
     }
     place = f"{info.engine}\0{role}{request.model}\0{model}\0{request.kv_type}"
+    if request.adapter is not None and not role:
+        identity["adapter"] = model_identity(locate_adapter(request.adapter, info.engine))
+        place += f"\0{request.adapter}"
     return DiskParking(folder, identity, place)
 
 

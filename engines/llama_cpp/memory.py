@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import psutil
-
-from engines.llama_cpp.context import KV_TYPES
-from engines.llama_cpp.library import llama
+from engines.llama_cpp.context import CHUNK_TOKENS, KV_TYPES
 from engines.memory import KVCost, MemoryNeed, MemoryPlan, plan_memory
 from engines.model_files.ggml_types import GGML_TYPES
 from engines.model_files.gguf import GgufHeader
@@ -17,8 +14,21 @@ from engines.types import LoadRequest
 
 _WIDE_TYPES = ("f32", "f16", "bf16")
 _BUFFER_BYTES = 64 * 2**20
-_SMALLEST_CHUNK_TOKENS = 64
-_UNKNOWN_BYTES = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class DraftNeed:
+    """What a draft model takes beside its target; nothing where there is none."""
+
+    weights_bytes: int = 0
+    kv_bytes_per_token: int = 0
+    fixed_bytes: int = 0
+
+    def bytes_for(self, window_tokens: int) -> int:
+        return self.weights_bytes + self.fixed_bytes + self.kv_bytes_per_token * window_tokens
+
+
+NO_DRAFT = DraftNeed()
 
 
 def kv_bytes_per_token(header: GgufHeader, kv_type: str) -> int:
@@ -26,7 +36,7 @@ def kv_bytes_per_token(header: GgufHeader, kv_type: str) -> int:
 
     0 where the header does not say. Layers without attention have no KV heads.
     """
-    layers = (header.number("block_count") or 0) - (header.number("nextn_predict_layers") or 0)
+    layers = _layers(header)
     heads = header.number("attention.head_count") or 0
     embedding = header.number("embedding_length") or 0
     head_length = embedding // heads if heads else 0
@@ -45,16 +55,18 @@ def plan_load(
     request: LoadRequest,
     headers: Sequence[GgufHeader],
     window_tokens: int,
+    available_bytes: int,
     costs: Sequence[KVCost] = (),
+    draft: DraftNeed = NO_DRAFT,
 ) -> MemoryPlan:
     """Whether weights and KV cache fit, and with what savings.
-
-    A discrete GPU's own memory is not counted: there the library's answer decides.
 
     Args:
         headers: Of the model's files.
         window_tokens: The context window, as asked for or by default.
+        available_bytes: For weights, KV caches and buffers.
         costs: The library's own plan for KV caches and buffers; without it, by the header.
+        draft: What has to fit beside it.
 
     Raises:
         NotEnoughMemory: they do not fit.
@@ -66,13 +78,32 @@ def plan_load(
             for kv_type in planned_types(request)[:1]
         }
     need = MemoryNeed(
-        weights_bytes=sum(header.weights_bytes for header in headers),
-        kv_costs=tuple(known[kv_type] for kv_type in planned_types(request) if kv_type in known),
+        weights_bytes=sum(header.weights_bytes for header in headers) + draft.weights_bytes,
+        kv_costs=tuple(
+            _with_draft(known[kv_type], draft)
+            for kv_type in planned_types(request)
+            if kv_type in known
+        ),
         window_tokens=window_tokens,
         is_window_asked=request.context_window_tokens is not None,
-        chunk_tokens=_SMALLEST_CHUNK_TOKENS,  # shorter ones save nothing: buffers are set aside
+        chunk_tokens=min(request.chunk_tokens or CHUNK_TOKENS, CHUNK_TOKENS),
     )
-    return plan_memory(need, _available_bytes())
+    return plan_memory(need, available_bytes)
+
+
+def draft_need(headers: Sequence[GgufHeader], kv_type: str) -> DraftNeed:
+    """By the headers of the draft model's files."""
+    return DraftNeed(
+        sum(header.weights_bytes for header in headers),
+        kv_bytes_per_token(headers[0], kv_type),
+        _BUFFER_BYTES,
+    )
+
+
+def head_need(header: GgufHeader, kv_type: str) -> DraftNeed:
+    """Of a prediction head in the model's own file: one more layer, and buffers of its own."""
+    layer_bytes = kv_bytes_per_token(header, kv_type) // max(1, _layers(header))
+    return DraftNeed(0, layer_bytes, _BUFFER_BYTES)
 
 
 def planned_types(request: LoadRequest) -> tuple[str, ...]:
@@ -80,10 +111,18 @@ def planned_types(request: LoadRequest) -> tuple[str, ...]:
     return (request.kv_type, "q8_0") if request.kv_type in _WIDE_TYPES else (request.kv_type,)
 
 
-def _available_bytes() -> int:
-    if llama.llama_supports_gpu_offload() and platform.system() != "Darwin":
-        return _UNKNOWN_BYTES
-    return psutil.virtual_memory().available
+def _with_draft(cost: KVCost, draft: DraftNeed) -> KVCost:
+    return replace(
+        cost,
+        bytes_per_token=cost.bytes_per_token + draft.kv_bytes_per_token,
+        fixed_bytes=cost.fixed_bytes + draft.fixed_bytes,
+    )
+
+
+def _layers(header: GgufHeader) -> int:
+    """Without those that predict further ahead."""
+    predicting = header.number("nextn_predict_layers") or 0
+    return (header.number("block_count") or 0) - predicting
 
 
 def _per_layer(value: GgufValue | None) -> tuple[int, ...]:

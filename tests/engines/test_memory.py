@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engines.errors import NotEnoughMemory
-from engines.memory import KVCost, MemoryNeed, MemoryPlan, plan_memory, shortage_bytes, size_text
+from engines.memory import KVCost, MemoryNeed, MemoryPlan, plan_memory, size_text
 
 GIB = 2**30
 MIB = 2**20
@@ -112,9 +112,13 @@ def test_no_plan_takes_more_than_there_is(available_mib: int, is_window_asked: b
     )
 
 
-def test_a_turn_that_needs_more_than_is_free_says_how_much() -> None:
-    assert shortage_bytes(5 * GIB, 3 * GIB) == 2 * GIB
-    assert shortage_bytes(3 * GIB, 5 * GIB) == 0
+def test_a_library_that_knows_its_buffers_says_what_smaller_chunks_save() -> None:
+    costs = tuple(replace(cost, chunk_bytes_per_token=MIB) for cost in (F16, Q8))
+    need = replace(NEED, kv_costs=costs, working_bytes_per_token=0)
+    fitting = plan_memory(need, 16 * GIB)
+    smaller = plan_memory(need, fitting.needed_bytes - 300 * MIB)
+    assert (smaller.kv_type, smaller.chunk_tokens) == ("f16", 128)
+    assert fitting.needed_bytes - smaller.needed_bytes == 384 * MIB
 
 
 def test_sizes_are_readable() -> None:

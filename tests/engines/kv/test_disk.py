@@ -13,6 +13,8 @@ import pytest
 from engines.kv import disk as disk_module
 from engines.kv.cache_file import CacheContent
 from engines.kv.disk import DiskParking, forget_owner
+from engines.kv.owners import all_of
+from engines.kv.reuse import CacheLoss
 
 IDENTITY = {"engine": "test", "library": "1.0", "model": "abc", "kv_type": "f16"}
 IDS = list(range(1000, 1100))
@@ -98,7 +100,10 @@ def test_a_damaged_file_is_dropped(folder: Path, saved: Path, kind: str) -> None
     damaged = DAMAGE[kind](raw)
     assert damaged != raw
     saved.write_bytes(damaged)
-    assert parking(folder).load("chat/coding") is None
+    disk = parking(folder)
+    assert disk.load("chat/coding") is None
+    in_identity = kind == "bit flip in the header"
+    assert disk.loss is (CacheLoss.OUTDATED if in_identity else CacheLoss.DAMAGED)
     assert not saved.exists()
 
 
@@ -120,8 +125,16 @@ def test_a_file_with_random_damage_is_dropped(folder: Path, seed: int) -> None:
 def test_a_file_of_another_model_or_version_is_dropped(
     folder: Path, saved: Path, part: str
 ) -> None:
-    assert parking(folder, **{part: "other"}).load("chat/coding") is None
+    disk = parking(folder, **{part: "other"})
+    assert disk.load("chat/coding") is None
+    assert disk.loss is CacheLoss.OUTDATED
     assert not saved.exists()
+
+
+def test_a_file_that_is_missing_was_not_lost(folder: Path) -> None:
+    disk = parking(folder)
+    assert disk.load("chat/coding") is None
+    assert disk.loss is CacheLoss.UNKNOWN
 
 
 def test_a_file_under_another_key_is_not_taken(folder: Path, saved: Path) -> None:
@@ -209,7 +222,9 @@ def test_forgetting_a_conversation_takes_all_its_files(folder: Path, saved: Path
     disk = parking(folder)
     disk.save("chat/terse", content())
     disk.save("other/coding", content())
-    forget_owner(folder, "chat")
+    disk.forget(all_of("chat"))
+    assert disk.lacks("chat/coding", IDS)
+    assert not disk.lacks("other/coding", IDS)
     assert list(folder.iterdir()) == [disk.path_of("other/coding")]
     disk.forget("other/coding")
     disk.forget("never/there")
