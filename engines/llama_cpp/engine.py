@@ -10,26 +10,33 @@ from pathlib import Path
 from engines.base import Cancelled
 from engines.errors import ContextWindowExceeded, EngineError, GenerationError
 from engines.events import GenerationEvent, LoadProgress
-from engines.generation import GenerationRun
+from engines.generation import TEXT_EVERY_S, GenerationRun
 from engines.heap import give_back_heap
 from engines.kv.shelf import draft_shelf_for, shelf_for
-from engines.llama_cpp.context import MAX_OUTPUT_ROWS
+from engines.llama_cpp.context import CHUNK_TOKENS, MAX_OUTPUT_ROWS
 from engines.llama_cpp.decode import DecodeLoop
+from engines.llama_cpp.devices import FreeMemory, free_memory
+from engines.llama_cpp.library import native_log
 from engines.llama_cpp.loading import (
     NO_WAY_BACK,
     LoadedModel,
     check_settings,
     open_drafter,
+    open_head,
     open_model,
 )
-from engines.llama_cpp.prefill import ChunkLength, prefill
+from engines.llama_cpp.prefill import prefill
 from engines.llama_cpp.sampling import SamplerChain
+from engines.llama_cpp.turn_memory import make_room
 from engines.llama_cpp.vocabulary import Vocabulary
 from engines.logit_bias import resolve_logit_bias
+from engines.prefill_chunk import ChunkLength
 from engines.speculative.turn import Speculation
 from engines.types import GenerationRequest, LoadRequest, ModelInfo
 
 _LIBRARIES = ("llama-cpp-python",)
+_PASSES_AHEAD = 4
+"""Of a prompt, where a device computes them: each is prepared while the one before is computed."""
 _LEAVING_S = 1.0
 """To write KV caches at the end; most are on disk by then."""
 
@@ -39,27 +46,40 @@ class LlamaCppEngine:
 
     Args:
         kv_folder: Where KV caches outlive the process; None lets them end with it.
+        find_free_memory: Says how much there is; tests pass their own.
     """
 
-    def __init__(self, kv_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        kv_folder: Path | None = None,
+        find_free_memory: Callable[[], FreeMemory] = free_memory,
+    ) -> None:
         self._kv_folder = kv_folder
+        self._find_free_memory = find_free_memory
         self._loaded: LoadedModel | None = None
-        self._chunk_length = ChunkLength()
+        self._chunk_length = ChunkLength(CHUNK_TOKENS)
 
     def load(
         self, request: LoadRequest, report: Callable[[LoadProgress], None], cancelled: Cancelled
     ) -> ModelInfo:
         self.close()
         check_settings(request)
-        loaded = open_model(request, report, cancelled)
+        loaded = open_model(request, self._find_free_memory(), report, cancelled)
         self._loaded = loaded
-        if not loaded.model.can_rewind:
+        passes = _PASSES_AHEAD if loaded.cache.context.computes_aside else 1
+        self._chunk_length = ChunkLength(passes * CHUNK_TOKENS)
+        if not loaded.can_draft:
             loaded.info = replace(loaded.info, draft_refused=NO_WAY_BACK)
-        if request.draft_model is not None:
+        elif request.draft_model is not None or loaded.head_bytes:
             try:
-                loaded.use_drafter(open_drafter(loaded, request, report, cancelled))
+                loaded.use_drafter(
+                    open_drafter(loaded, request, report, cancelled)
+                    if request.draft_model is not None
+                    else open_head(loaded)
+                )
             except EngineError as error:  # no reason to do without the model itself
                 loaded.info = replace(loaded.info, draft_refused=error.message)
+        loaded.speculation.depth_max = request.draft_depth
         self._open_shelves(loaded, request)
         return loaded.info
 
@@ -68,13 +88,15 @@ class LlamaCppEngine:
     ) -> Iterator[GenerationEvent]:
         started_s = time.perf_counter()
         loaded = self._require_loaded()
+        native_log.clear()  # a pass that fails is to give its own reason
         prompt_ids, counts = loaded.model.vocabulary.encode(request.prompt)
         limit_tokens = _limit_tokens(request, loaded.info, len(prompt_ids))
-        run = GenerationRun(request, loaded.info, counts)
+        run = GenerationRun(request, loaded.info, counts, TEXT_EVERY_S)
         run.started_s = started_s
         chain = _open_chain(request, loaded.model.vocabulary, prompt_ids)
         cache, drafter = loaded.cache, loaded.drafter if request.use_draft else None
         try:
+            run.memory_note = make_room(request.cache_key, loaded.caches, self._find_free_memory)
             if drafter is not None:
                 drafter.begin(request.cache_key, prompt_ids, cancelled)
             cached_tokens = cache.switch(request.cache_key, prompt_ids)
@@ -161,11 +183,12 @@ def _speculation(
     loaded: LoadedModel, request: GenerationRequest, prompt_ids: Sequence[int]
 ) -> Speculation | None:
     """Drafts for this turn; None where they are not wanted, or could not be taken back."""
-    if not request.use_draft or not loaded.model.can_rewind:
+    if not request.use_draft or not loaded.can_draft:
         return None
     record = loaded.speculation
     file_lookup = record.file_lookup(request.references, loaded.model.vocabulary.tokenize)
-    return Speculation(record, prompt_ids, file_lookup, loaded.drafter, MAX_OUTPUT_ROWS)
+    free_depth = loaded.cache.rollback_tokens
+    return Speculation(record, prompt_ids, file_lookup, loaded.drafter, MAX_OUTPUT_ROWS, free_depth)
 
 
 def _limit_tokens(request: GenerationRequest, info: ModelInfo, prompt_tokens: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from engines.kv.disk import DiskParking
+from engines.kv.owners import is_meant
 from engines.kv.parking import CacheParking, ParkedCache
 from engines.kv.prefix import common_prefix_length
-from engines.kv.reuse import CacheReuse, CacheSource
-from engines.llama_cpp.context import Context
+from engines.kv.reuse import CacheLoss, CacheReuse, CacheSource
+from engines.llama_cpp.context import CHUNK_TOKENS, Context
 from engines.llama_cpp.stored_cache import Checkpoint, SavedCache, pack_cache, unpack_cache
 
 _CHECKPOINTS = 16
@@ -40,12 +41,18 @@ class SequenceCache:
         self.reuse = CacheReuse(0, 0, 0, CacheSource.NONE)
         self._key: str | None = None
         self._checkpoints: list[Checkpoint] = []
+        self._held: Checkpoint | None = None
         self._evicted: set[str] = set()
         self._parking: CacheParking[SavedCache] = CacheParking(parking_budget_bytes, self._evict)
 
     @property
     def parked_bytes(self) -> int:
         return self._parking.size_bytes
+
+    @property
+    def rollback_tokens(self) -> int:
+        """Of the last pass, so many tokens can be dropped without feeding any again."""
+        return CHUNK_TOKENS if self.can_rewind else self.context.rollback_tokens
 
     def switch(self, key: str, token_ids: Sequence[int]) -> int:
         """Make the cache of `key` live and cut it to what it shares with `token_ids`.
@@ -70,21 +77,26 @@ class SequenceCache:
             matching_tokens=matching,
             reused_tokens=len(self.token_ids),
             source=source if self.token_ids else CacheSource.NONE,
-            was_evicted=not held_ids and key in self._evicted,
+            loss=CacheLoss.UNKNOWN if held_ids else self._loss_of(key),
         )
         self._evicted.discard(key)
         return len(self.token_ids)
 
     def decode(self, token_ids: Sequence[int], output_rows: int) -> None:
-        """One pass over the next tokens; an error empties the context."""
+        """One pass over the next tokens, or more of them where they are many.
+
+        An error empties the context.
+        """
+        last_start = max(0, len(token_ids) - CHUNK_TOKENS)
+        if last_start:
+            self.decode(token_ids[:last_start], 0)
         try:
-            self.context.decode(token_ids, len(self.token_ids), output_rows)
+            self.context.decode(token_ids[last_start:], len(self.token_ids), output_rows)
         except Exception:
-            self.token_ids = []
-            self._checkpoints = []
+            self._forget_all()
             self.context.discard()
             raise
-        self.token_ids += token_ids
+        self.token_ids += token_ids[last_start:]
 
     def truncate(self, length: int) -> None:
         """Keep the first `length` tokens; fewer where this cache can only go back to a mark."""
@@ -93,7 +105,7 @@ class SequenceCache:
         if length and self.context.drop_from(length):
             self._forget_beyond(length)
             return
-        checkpoint = _last_within(self._checkpoints, length)
+        checkpoint = _last_within([*self._checkpoints, *self._latest()], length)
         if checkpoint and self.context.go_back(checkpoint.state, checkpoint.length_tokens):
             self._forget_beyond(checkpoint.length_tokens)
         else:
@@ -103,9 +115,37 @@ class SequenceCache:
         """Drop what does not belong to the sequence `token_ids`."""
         self.truncate(common_prefix_length(self.token_ids, list(token_ids)))
 
+    def hold(self, tokens: int) -> int:
+        """Make it possible to take back `tokens`, the last ones of the next pass.
+
+        Where the cache itself cannot drop so many, `truncate` will go back to before the pass, so
+        that those of its tokens that are to stay have to be fed again.
+
+        Returns:
+            How many can be taken back; fewer where the library gives no copy of its state.
+        """
+        if tokens <= self.rollback_tokens:
+            return tokens
+        state = self.context.partial_state() if self.token_ids else None
+        self._held = None if state is None else Checkpoint(len(self.token_ids), state)
+        return self.rollback_tokens if state is None else tokens
+
+    def can_take_back(self) -> bool:
+        """Whether tokens of a pass can be taken back, by trying it on an empty cache."""
+        if self.can_rewind:
+            return True
+        self.decode([0], 0)
+        taken_back = self.hold(2)
+        self.decode([0, 0, 0], 0)
+        self.truncate(2)
+        works = taken_back == 2 and bool(self.token_ids)
+        self._clear()
+        return works
+
     def mark(self) -> None:
         """Make it possible to come back to this length, where the cache cannot be cut anywhere."""
         length = len(self.token_ids)
+        self._held = None
         if self.can_rewind or not length or (state := self.context.partial_state()) is None:
             return
         earlier = [each for each in self._checkpoints if each.length_tokens < length]
@@ -117,10 +157,11 @@ class SequenceCache:
             del self._checkpoints[0]
 
     def forget(self, key: str) -> None:
-        self._parking.take(key)
+        """With a closing slash, the caches of all keys of that owner."""
+        self._parking.forget(key)
         if self.disk is not None:
             self.disk.forget(key)
-        if key == self._key:
+        if self._key is not None and is_meant(self._key, key):
             self._clear()
             self._key = None
 
@@ -144,15 +185,45 @@ class SequenceCache:
                 return
             self._save(key, parked, gives_way, is_leaving)
 
-    def shrink_to(self, size_bytes: int) -> int:
-        """Give up parked caches until `size_bytes` are held; returns how many."""
-        return self._parking.shrink_to(size_bytes)
+    def shrink_to(self, size_bytes: int, spared: str | None = None) -> int:
+        """Give up parked caches but that of `spared` until `size_bytes` are held.
+
+        Returns:
+            How many bytes that frees.
+        """
+        before_bytes = self.parked_bytes
+        self._parking.shrink_to(size_bytes, spared=spared)
+        return before_bytes - self.parked_bytes
+
+    def parked_bytes_beside(self, key: str) -> int:
+        """Of all parked caches but that of `key`."""
+        parked = self._parking.peek(key)
+        return self.parked_bytes - (parked.size_bytes if parked else 0)
+
+    def switch_bytes(self, key: str) -> int:
+        """Memory that turning to `key` takes: what is live then is parked as a copy."""
+        if self._key in (key, None) or not self.token_ids:
+            return 0
+        checkpoints = sum(len(each.state) for each in self._checkpoints)
+        return checkpoints + self.context.used_bytes(len(self.token_ids))
+
+    def give_up_live(self) -> None:
+        """Empty the context without a copy in memory; what is on disk comes back from there."""
+        if self._key is not None:
+            self._evicted.add(self._key)
+            self._clear()
+            self._key = None
 
     def close(self) -> None:
         self._parking.clear()
-        self.token_ids = []
-        self._checkpoints = []
+        self._forget_all()
         self.context.close()
+
+    def _loss_of(self, key: str) -> CacheLoss:
+        """Why nothing was held for a key that was just looked for."""
+        if self.disk is not None and self.disk.loss:
+            return self.disk.loss
+        return CacheLoss.EVICTED if key in self._evicted else CacheLoss.UNKNOWN
 
     def _evict(self, key: str, parked: ParkedCache[SavedCache]) -> None:
         self._evicted.add(key)
@@ -208,6 +279,7 @@ class SequenceCache:
             return None, CacheSource.NONE
         if (saved := unpack_cache(content)) is None:
             self.disk.forget(key)
+            self.disk.loss = CacheLoss.OUTDATED
             return None, CacheSource.NONE
         return ParkedCache(list(content.token_ids), saved, saved.size_bytes), CacheSource.DISK
 
@@ -221,11 +293,19 @@ class SequenceCache:
     def _forget_beyond(self, length: int) -> None:
         del self.token_ids[length:]
         self._checkpoints = [each for each in self._checkpoints if each.length_tokens <= length]
+        self._held = _last_within(self._latest(), length)
+
+    def _forget_all(self) -> None:
+        self.token_ids = []
+        self._checkpoints = []
+        self._held = None
+
+    def _latest(self) -> list[Checkpoint]:
+        return [] if self._held is None else [self._held]
 
     def _clear(self) -> None:
         self.context.clear()
-        self.token_ids = []
-        self._checkpoints = []
+        self._forget_all()
 
 
 def _last_within(checkpoints: Iterable[Checkpoint], length: int) -> Checkpoint | None:

@@ -6,6 +6,7 @@ here uses its `Llama` class.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
@@ -29,6 +30,22 @@ def _import_library() -> Any:
 
 
 llama = _import_library()
+
+
+def keeping_interpreter_lock(function: Any) -> Any:
+    """The same C function for calls that are shorter than waiting to have the lock back.
+
+    Each other call gives the interpreter's lock away, and a thread that paints may keep it for as
+    long as the switch interval.
+    """
+    library = ctypes.PyDLL(None, handle=llama._lib._handle)
+    kept = library[function.__name__]
+    kept.argtypes, kept.restype = function.argtypes, function.restype
+    return kept
+
+
+sample_token = keeping_interpreter_lock(llama.llama_sampler_sample)
+"""`llama_sampler_sample` once the logits are there."""
 
 
 class NativeLog(threading.local):

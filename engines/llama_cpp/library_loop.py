@@ -1,9 +1,9 @@
-"""A bare loop over llama.cpp's C functions, as its own tools have it.
+"""A bare loop over llama.cpp's C functions, as its own tools have it, and those tools.
 
-`llama-bench` is not installed with the Python package, so the loop is written out here: one batch,
+The tools are not installed with the Python package, so the loop is written out here: one batch,
 `llama_decode`, the C sampler, and nothing else, as in llama.cpp's `examples/simple`. It runs in our
 engine's own context: two contexts with the same settings differ in speed by up to a tenth, by
-where their buffers come to lie.
+where their buffers come to lie. Where the tools were built (`make bench-tools`), they are run too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from engines.bench.library_loop import LoopTimes
@@ -20,7 +21,10 @@ from engines.errors import GenerationError
 from engines.llama_cpp.context import CHUNK_TOKENS, context_params
 from engines.llama_cpp.engine import LlamaCppEngine
 from engines.llama_cpp.library import llama
+from engines.llama_cpp.library_tools import BENCH, SPECULATIVE, LlamaCppTools
 from engines.llama_cpp.loading import LoadedModel
+from engines.model_files.locate import locate_model
+from engines.types import LoadRequest
 
 _CACHE_KEY = "library-loop"
 _PASSES = 5
@@ -30,9 +34,13 @@ class LlamaCppLibraryLoop:
     """Greedy decode in the context that our engine has opened, while our engine rests."""
 
     name = "llama.cpp C API loop"
-    speculative_name = ""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, tools: LlamaCppTools | None = None) -> None:
+        self.tool_name = BENCH if tools else ""
+        self.speculative_name = SPECULATIVE if tools and tools.draft_model else ""
+        vocabulary = loaded.model.vocabulary
+        self.end_ids = tuple(filter(vocabulary.ends_generation, range(vocabulary.size)))
+        self._tools = tools
         self._loaded = loaded
         self._sampler = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         llama.llama_sampler_chain_add(self._sampler, llama.llama_sampler_init_greedy())
@@ -62,7 +70,19 @@ class LlamaCppLibraryLoop:
         return LoopTimes(tuple(token_ids), first_s, last_s)
 
     def generate_speculatively(self, prompt_ids: Sequence[int], max_tokens: int) -> LoopTimes:
-        raise GenerationError("llama.cpp's speculative loop is C++ alone and not installed.")
+        """By llama.cpp's example program, in a process of its own."""
+        assert self._tools is not None
+        vocabulary = self._loaded.model.vocabulary
+        prompt = b"".join(map(vocabulary.piece, prompt_ids)).decode("utf-8", "replace")
+        prompt = prompt.removeprefix(vocabulary.bos_text)  # which the program adds itself
+        return self._tools.speculate(prompt, max_tokens)
+
+    def tool_decode_tps(self, tokens: int) -> float:
+        assert self._tools is not None
+        return self._tools.decode_tps(tokens)
+
+    def unlearn(self) -> None:
+        self._loaded.speculation.unlearn()
 
     def pass_s(self, rows: int, context_tokens: int) -> float:
         length = max(1, context_tokens)
@@ -81,6 +101,19 @@ class LlamaCppLibraryLoop:
         finally:
             llama.llama_batch_free(batch)
             llama.llama_free(context)
+        return statistics.median(times_s[1:])
+
+    def turn_s(self, prompt_tokens: int, context_tokens: int) -> float:
+        times_s = []
+        with self._borrowed_context() as context:
+            memory = llama.llama_get_memory(context)
+            _prefill(context, [0] * context_tokens)
+            for _ in range(_PASSES + 1):
+                started_s = time.perf_counter()
+                _prefill(context, [0] * prompt_tokens)
+                llama.llama_sampler_sample(self._sampler, context, -1)
+                times_s.append(time.perf_counter() - started_s)
+                llama.llama_memory_seq_rm(memory, 0, context_tokens, -1)
         return statistics.median(times_s[1:])
 
     def close(self) -> None:
@@ -108,9 +141,20 @@ class LlamaCppLibraryLoop:
         return context
 
 
-def open_loop(engine: Any) -> LlamaCppLibraryLoop:
+def open_loop(engine: Any, request: LoadRequest, tools: Path | None = None) -> LlamaCppLibraryLoop:
     assert isinstance(engine, LlamaCppEngine)
-    return LlamaCppLibraryLoop(engine.loaded)
+    loaded = engine.loaded
+    if tools is None:
+        return LlamaCppLibraryLoop(loaded)
+    has_draft = request.draft_model is not None and loaded.drafter is not None
+    found = LlamaCppTools(
+        tools.expanduser().resolve(),
+        locate_model(request.model),
+        locate_model(request.draft_model) if has_draft and request.draft_model else None,
+        loaded.cache.context.thread_counts,
+        loaded.info.kv_type,
+    )
+    return LlamaCppLibraryLoop(loaded, found)
 
 
 def _prefill(context: Any, prompt_ids: Sequence[int]) -> None:

@@ -16,18 +16,26 @@ KeepLoading = Callable[[float], bool]
 
 
 class NativeModel:
-    """A GGUF model, all layers on the GPU where there is one.
+    """A GGUF model, on the GPU where there is one.
 
     Args:
         path: The file, or the first of a split model's files.
         keep_loading: Called many times while the weights are read.
+        gpu_layers: Layers to put there; None puts all.
+        with_head: Load the multi-token prediction head too, which the file must have.
 
     Raises:
         ModelLoadError: the library refused the file, or `keep_loading` ended the load.
         NotEnoughMemory: the weights could not be allocated.
     """
 
-    def __init__(self, path: Path, keep_loading: KeepLoading) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep_loading: KeepLoading,
+        gpu_layers: int | None = None,
+        with_head: bool = False,
+    ) -> None:
         stopped = False
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
@@ -40,9 +48,13 @@ class NativeModel:
             return not stopped
 
         params = llama.llama_model_default_params()
-        params.n_gpu_layers = -1
+        self._gpu_layers = gpu_layers
+        params.n_gpu_layers = -1 if gpu_layers is None else gpu_layers
         params.progress_callback = progress
+        if with_head:
+            params.load_mtp = True
         native_log.clear()
+        self.adapter: Any = None
         self.handle: Any = llama.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise _load_error(path, stopped)
@@ -60,6 +72,17 @@ class NativeModel:
     @property
     def parameters(self) -> int:
         return int(llama.llama_model_n_params(self.handle))
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU has any of the layers."""
+        return self._gpu_layers != 0 and bool(llama.llama_supports_gpu_offload())
+
+    @property
+    def is_offloaded(self) -> bool:
+        """Whether a GPU has all of the layers; it computes while this thread goes on."""
+        layers, gpu_layers = llama.llama_model_n_layer(self.handle), self._gpu_layers
+        return self.uses_gpu and (gpu_layers is None or gpu_layers > layers)
 
     @property
     def can_rewind(self) -> bool:

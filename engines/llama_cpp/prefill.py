@@ -8,33 +8,17 @@ from collections.abc import Generator
 from engines.base import Cancelled
 from engines.events import FinishReason, PrefillProgress
 from engines.generation import GenerationRun
-from engines.llama_cpp.context import CHUNK_TOKENS
 from engines.llama_cpp.kv_cache import SequenceCache
+from engines.llama_cpp.mtp import HeadDrafter
 from engines.llama_cpp.speculative import Drafter
+from engines.prefill_chunk import ChunkLength
 from engines.speculative.record import SpeculationRecord
-
-CHUNK_S = 0.4
-_FIRST_TOKENS = 128
-_STEP_TOKENS = 32
-
-
-class ChunkLength:
-    """Tokens per chunk: as many as take about `CHUNK_S`, by the speed of the last chunk."""
-
-    def __init__(self) -> None:
-        self.tokens = _FIRST_TOKENS
-
-    def record(self, tokens: int, elapsed_s: float) -> None:
-        """A chunk of `tokens` took `elapsed_s`."""
-        fitting = round(tokens * CHUNK_S / elapsed_s) if elapsed_s > 0 else CHUNK_TOKENS
-        steps = min(fitting, 4 * self.tokens, CHUNK_TOKENS) // _STEP_TOKENS
-        self.tokens = max(1, steps) * _STEP_TOKENS
 
 
 def prefill(
     run: GenerationRun,
     cache: SequenceCache,
-    drafter: Drafter | None,
+    drafter: Drafter | HeadDrafter | None,
     record: SpeculationRecord,
     length: ChunkLength,
     cancelled: Cancelled,
@@ -57,7 +41,6 @@ def prefill(
         record.costs.note_prefill(end - start, time.perf_counter() - started_s)
         if drafter is not None and record.reads_along:
             drafter.follow(prompt_ids[:end])
-        if end - start == length.tokens:
-            length.record(end - start, time.perf_counter() - started_s)
+        length.record(end - start, time.perf_counter() - started_s)
         yield run.prefill_progress(end)
     return FinishReason.CANCELLED if cancelled() else None

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines.errors import ModelLoadError
+from engines.llama_cpp.context import CHUNK_TOKENS, context_params, read_sizes
 from engines.memory import KVCost
 
 _TIMEOUT_S = 60
 _PASSED = b"passed"
 _WINDOWS_TOKENS = (1024, 4096)
+_SHORT_CHUNK_TOKENS = 64
 _REASON = re.compile(r"GGML_ASSERT\((.+)\) failed|what\(\):\s*(.+)")
 
 _proven: dict[tuple[Path, int, int, tuple[str, ...]], tuple[KVCost, ...]] = {}
@@ -64,7 +66,8 @@ def check_header_in_own_process(
 
 
 def _costs(output: bytes) -> tuple[KVCost, ...]:
-    """From lines of type, window and bytes: two windows of a type, as bytes grow in line."""
+    """From lines of type, window and bytes: two windows of a type, as bytes grow in line, and the
+    second window once more with short chunks."""
     sizes: dict[str, list[tuple[int, int]]] = {}
     for line in output.decode("utf-8", "replace").splitlines():
         kv_type, *numbers = line.split()
@@ -72,15 +75,16 @@ def _costs(output: bytes) -> tuple[KVCost, ...]:
             sizes.setdefault(kv_type, []).append((int(numbers[0]), int(numbers[1])))
     costs = []
     for kv_type, measured in sizes.items():
-        if len(measured) == len(_WINDOWS_TOKENS):
-            (short, small), (long, large) = measured
+        if len(measured) == len(_WINDOWS_TOKENS) + 1:
+            (short, small), (long, large), (_, with_short_chunks) = measured
             per_token = max(0.0, (large - small) / (long - short))
-            costs.append(KVCost(kv_type, per_token, max(0, round(small - per_token * short))))
+            saved = (large - with_short_chunks) / (CHUNK_TOKENS - _SHORT_CHUNK_TOKENS)
+            fixed_bytes = max(0, round(small - per_token * short))
+            costs.append(KVCost(kv_type, per_token, fixed_bytes, max(0.0, saved)))
     return tuple(costs)
 
 
 def _try_header(path: str, kv_types: Sequence[str]) -> None:
-    from engines.llama_cpp.context import context_params, read_sizes
     from engines.llama_cpp.library import llama, native_log
     from engines.llama_cpp.vocabulary import Vocabulary
 
@@ -95,10 +99,13 @@ def _try_header(path: str, kv_types: Sequence[str]) -> None:
     if vocabulary.is_usable:
         for token_id in vocabulary.tokenize("Hello, 1\n"):
             vocabulary.piece(token_id)
+    settings = [(window_tokens, CHUNK_TOKENS) for window_tokens in _WINDOWS_TOKENS]
+    settings.append((_WINDOWS_TOKENS[-1], _SHORT_CHUNK_TOKENS))
     for kv_type in kv_types:
-        for window_tokens in _WINDOWS_TOKENS:
+        for window_tokens, chunk_tokens in settings:
             native_log.clear()
-            context = llama.llama_init_from_model(model, context_params(window_tokens, kv_type))
+            params = context_params(window_tokens, kv_type, chunk_tokens)
+            context = llama.llama_init_from_model(model, params)
             if context:
                 sizes = read_sizes(native_log.lines)
                 total_bytes = sizes.kv_reserved_bytes + sizes.compute_bytes

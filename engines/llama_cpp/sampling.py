@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import GenerationError
-from engines.llama_cpp.library import llama
+from engines.llama_cpp.library import llama, sample_token
 from engines.types import PENALTY_WINDOW_TOKENS, SamplingParams
 
 if TYPE_CHECKING:
@@ -67,10 +67,15 @@ class SamplerChain:
             for token_id in prompt_ids[-PENALTY_WINDOW_TOKENS:]:
                 llama.llama_sampler_accept(self.handle, token_id)
 
+    def prepare(self) -> None:
+        """What can be done for the next draw before its logits are there."""
+        if self._form is not None:
+            self._form.prepare()
+
     def draw(self, context: Any, output: int) -> int:
-        """A token from output `output` of the last pass of the library's context."""
+        """A token from output `output` of the last pass of the library's context, which is done."""
         if self._form is None:
-            return int(llama.llama_sampler_sample(self.handle, context, output))
+            return int(sample_token(self.handle, context, output))
         pointer = llama.llama_get_logits_ith(context, output)
         return self.draw_from(np.ctypeslib.as_array(pointer, (self._vocabulary_size,)))
 

@@ -46,6 +46,15 @@ class Drafter:
         self._drafted: list[int] = []
         self._drafted_after = 0
 
+    @property
+    def weights_bytes(self) -> int:
+        return self.model.weights_bytes
+
+    @property
+    def held_weights_bytes(self) -> int:
+        """Weights in memory beside the target's."""
+        return self.model.weights_bytes
+
     def begin(self, cache_key: str, prompt_ids: Sequence[int], cancelled: Cancelled) -> None:
         """Turn to another sequence, or to the next turn of the same."""
         self._cancelled = cancelled
@@ -57,6 +66,7 @@ class Drafter:
         """Read `token_ids` as far as the window reaches, while the target reads them too."""
         if len(token_ids) <= self._window_tokens:
             self._read(token_ids, 0)
+            self.cache.mark()
 
     def unread_tokens(self, sequence_ids: Sequence[int]) -> int:
         self._drop_rejected(sequence_ids)
@@ -73,6 +83,7 @@ class Drafter:
         self.cache.truncate(len(sequence_ids) - self._start - 1)
         if not self._read(sequence_ids, 1):
             return []
+        self.cache.hold(CHUNK_TOKENS)  # a draft is many passes, of which only the last is easy
         self._drafted, self._drafted_after = self._draft(depth), len(sequence_ids)
         return self._drafted
 

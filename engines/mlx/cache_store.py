@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engines.kv.disk import DiskParking
 from engines.kv.parking import CacheParking, ParkedCache
 from engines.kv.prefix import common_prefix_length
-from engines.kv.reuse import CacheReuse, CacheSource
+from engines.kv.reuse import CacheLoss, CacheReuse, CacheSource
 from engines.mlx.kv_cache import KVCache
 from engines.mlx.stored_cache import pack_cache, unpack_cache
 
@@ -30,8 +30,7 @@ class TurnCaches:
         """Forget what was fed beyond the sequence, where the caches can, and mark its end."""
         for cache in (self.target, self.draft):
             if cache is not None:
-                if cache.can_rewind:
-                    cache.rewind(common_prefix_length(cache.token_ids, list(sequence_ids)))
+                cache.rewind_within(common_prefix_length(cache.token_ids, list(sequence_ids)))
                 cache.mark()
 
     def fork(self) -> TurnCaches:
@@ -97,7 +96,7 @@ class CacheStore:
             matching_tokens=common_prefix_length(held_ids, list(prompt_ids)),
             reused_tokens=len(fitted.target.token_ids),
             source=source if fitted.target.token_ids else CacheSource.NONE,
-            was_evicted=not held_ids and cache_key in self._evicted,
+            loss=CacheLoss.UNKNOWN if held_ids else self._loss_of(cache_key),
         )
         self._evicted.discard(cache_key)
         return fitted
@@ -108,7 +107,7 @@ class CacheStore:
             self._parking.park(cache_key, parked)
 
     def forget(self, cache_key: str) -> None:
-        self._parking.take(cache_key)
+        self._parking.forget(cache_key)
         for shelf in (self._disk.target, self._disk.draft):
             if shelf is not None:
                 shelf.forget(cache_key)
@@ -130,6 +129,12 @@ class CacheStore:
 
     def clear(self) -> None:
         self._parking.clear()
+
+    def _loss_of(self, cache_key: str) -> CacheLoss:
+        """Why nothing was held for a key that was just looked for."""
+        if self._disk.target is not None and self._disk.target.loss:
+            return self._disk.target.loss
+        return CacheLoss.EVICTED if cache_key in self._evicted else CacheLoss.UNKNOWN
 
     def _evict(self, cache_key: str, parked: ParkedCache[TurnCaches]) -> None:
         self._evicted.add(cache_key)
@@ -161,6 +166,7 @@ class CacheStore:
         target = unpack_cache(content, lambda: self._create().target)
         if target is None:
             self._disk.target.forget(cache_key)
+            self._disk.target.loss = CacheLoss.OUTDATED
             return None
         caches = self._create()
         caches.target = target

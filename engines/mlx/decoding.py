@@ -1,4 +1,4 @@
-"""Prefill in chunks, and plain decode with one step always in flight."""
+"""One chunk of a prefill, and plain decode with one step always in flight."""
 
 from __future__ import annotations
 
@@ -22,19 +22,6 @@ class Token:
 
     id: int
     drafted: bool = False
-
-
-def prefill(
-    network: Any, cache: KVCache, token_ids: Sequence[int], chunk_tokens: int
-) -> Iterator[int]:
-    """Feed `token_ids` beyond what the cache holds, which must be a prefix of them.
-
-    Yields the number of tokens held after each chunk. Whoever stops iterating keeps what is done.
-    """
-    while (done := len(cache.token_ids)) < len(token_ids):
-        chunk = list(token_ids[done : done + chunk_tokens])
-        feed_chunk(network, cache, chunk)
-        yield len(cache.token_ids)
 
 
 def feed_chunk(network: Any, cache: KVCache, token_ids: list[int]) -> None:
@@ -91,6 +78,9 @@ class Decoder:
 
     def _settle(self, sampled: mx.array, drafted: Sequence[int] = ()) -> list[int]:
         """Wait for what the last pass sampled; returns the part of it to take."""
+        if self._sampler.form is not None:
+            mx.async_eval(sampled)  # type: ignore[no-untyped-call]
+            self._sampler.form.prepare()
         return self._sampler.settle(
             self._logits, as_ids(sampled), drafted, self._sampled_position, self._history
         )
@@ -103,16 +93,22 @@ class Decoder:
         mx.async_eval(token)  # type: ignore[no-untyped-call]
         return token
 
-    def _launch(self, token: mx.array) -> mx.array:
+    def _launch(self, token: mx.array, again: Sequence[int] = ()) -> mx.array:
         """Feed a token that need not be known yet; returns the one after it, unevaluated."""
-        following = self._feed(self._remember(token))
+        following = self._feed(self._remember(token), again)
         self._position += 1
         mx.async_eval(following)  # type: ignore[no-untyped-call]
         return following
 
-    def _feed(self, tokens: mx.array) -> mx.array:
-        """Token ids sampled after each of `tokens`; shape: that of `tokens`."""
-        self._logits = self._network(tokens[None], cache=self.cache.layers)[0]
+    def _feed(self, tokens: mx.array, again: Sequence[int] = ()) -> mx.array:
+        """Token ids sampled after each of `tokens`; shape: that of `tokens`.
+
+        Args:
+            again: Fed before them, and not for the first time: nothing is sampled after these.
+        """
+        if again:
+            tokens = mx.concatenate([mx.array(list(again), dtype=tokens.dtype), tokens])
+        self._logits = self._network(tokens[None], cache=self.cache.layers)[0][len(again) :]
         self._sampled_position = self._position
         return self._sampler.sample(self._logits, self._position, self._history)
 

@@ -18,21 +18,29 @@ from engines.errors import (
     NotEnoughMemory,
 )
 from engines.events import FinishReason, GenerationEvent, LoadProgress
-from engines.generation import GenerationRun
-from engines.heap import give_back_heap
+from engines.generation import TEXT_EVERY_S, GenerationRun
+from engines.heap import give_back_heap, map_large_blocks
 from engines.kv.shelf import draft_shelf_for, shelf_for
 from engines.logit_bias import resolve_logit_bias
-from engines.memory import shortage_bytes
 from engines.mlx.cache_store import CacheStore, DiskShelves, TurnCaches
-from engines.mlx.decoding import Decoder, prefill
-from engines.mlx.device import Device, current_device, leave_thread, limit_buffer_pool
+from engines.mlx.decoding import Decoder, feed_chunk
+from engines.mlx.device import (
+    Device,
+    current_device,
+    enter_thread,
+    leave_thread,
+    limit_buffer_pool,
+)
 from engines.mlx.kv_cache import KVCache
 from engines.mlx.loaded_model import LoadedModel
 from engines.mlx.model_pair import ModelPair, load_pair
 from engines.mlx.sampling import Sampler
 from engines.mlx.speculative import Drafter, SpeculativeDecoder
+from engines.mlx.turn_memory import turn_need
+from engines.prefill_chunk import ChunkLength
 from engines.speculative.record import SpeculationRecord
 from engines.speculative.turn import Speculation
+from engines.turn_memory import plan_turn
 from engines.types import GenerationRequest, LoadRequest, ModelInfo, PromptSegment
 
 _PARKING_BYTES = 4 * 2**30
@@ -58,21 +66,25 @@ class MLXEngine:
     ) -> None:
         self._find_device = find_device
         self._kv_folder = kv_folder
-        self._chunk_tokens = 0
+        self._chunk_length = ChunkLength(0)
         self._models: ModelPair | None = None
+        self._drafts_pay = True
         self._store: CacheStore | None = None
         self._speculation = SpeculationRecord()
 
     def load(
         self, request: LoadRequest, report: Callable[[LoadProgress], None], cancelled: Cancelled
     ) -> ModelInfo:
+        enter_thread()
         self._empty()
         device = self._find_device()
         limit_buffer_pool()
+        map_large_blocks()
         with _translated(ModelLoadError):
             models = load_pair(request, device, report, cancelled)
         free_bytes = max(0, device.available_bytes - models.weights_bytes)
         self._models = models
+        self._drafts_pay = not device.why_no_drafts
         disk = DiskShelves(
             shelf_for(self._kv_folder, request, models.info, _LIBRARIES),
             draft_shelf_for(self._kv_folder, request, models.info, _LIBRARIES),
@@ -81,7 +93,7 @@ class MLXEngine:
         self._store = CacheStore(parking_bytes, models.create_caches, disk)
         draft_bytes = models.draft.weights_bytes if models.draft else 0
         self._speculation = SpeculationRecord(draft_bytes / models.target.weights_bytes)
-        self._chunk_tokens = models.chunk_tokens
+        self._speculation.depth_max = request.draft_depth
         return models.info
 
     def generate(
@@ -95,13 +107,13 @@ class MLXEngine:
             raise ContextWindowExceeded(len(prompt_ids), window_tokens)
         limit = window_tokens - len(prompt_ids)
         limit = limit if request.max_tokens is None else min(limit, request.max_tokens)
-        run = GenerationRun(request, models.info, counts)
+        run = GenerationRun(request, models.info, counts, TEXT_EVERY_S)
         run.started_s = started_s
         mx.reset_peak_memory()
         with _translated(GenerationError):
             caches = store.take(request.cache_key, prompt_ids)
-            self._make_room(len(prompt_ids) - len(caches.target.token_ids), limit)
             run.cache_reuse = store.reuse
+            limit = self._fit_turn(run, caches, len(prompt_ids), limit, request.cache_key)
             try:
                 yield run.start_prefill(prompt_ids, len(caches.target.token_ids))
                 reason = yield from self._produce(run, request, caches, limit, cancelled)
@@ -145,14 +157,37 @@ class MLXEngine:
         """The loaded models, for a comparison with the library's own loops."""
         return self._loaded()[0]
 
-    def _make_room(self, prefill_tokens: int, limit_tokens: int) -> None:
-        """Give up parked caches where this turn's own would not fit beside them."""
+    @property
+    def speculation(self) -> SpeculationRecord:
+        """What it has learned about drafts with these models."""
+        return self._speculation
+
+    def _fit_turn(
+        self,
+        run: GenerationRun,
+        caches: TurnCaches,
+        prompt_tokens: int,
+        limit_tokens: int,
+        cache_key: str,
+    ) -> int:
+        """Make room for a turn; returns how many tokens its answer may have.
+
+        Raises:
+            NotEnoughMemory: there is no way; `caches` are parked again.
+        """
         models, store = self._loaded()
-        tokens = prefill_tokens + min(limit_tokens, _ANSWER_TOKENS)
-        growth_bytes = models.info.kv_bytes_per_token * tokens
-        shortage = shortage_bytes(growth_bytes, self._find_device().available_bytes)
-        if shortage and store.shrink_to(max(0, store.size_bytes - shortage)):
+        need = turn_need(models, store, caches, prompt_tokens, min(limit_tokens, _ANSWER_TOKENS))
+        try:
+            plan = plan_turn(need, self._find_device().available_bytes)
+        except NotEnoughMemory:
+            store.put(cache_key, caches)
+            raise
+        if plan.parked_bytes < need.parked_bytes and store.shrink_to(plan.parked_bytes):
             mx.clear_cache()
+        self._chunk_length.limit(plan.chunk_tokens)
+        run.memory_note = plan.note
+        is_short = plan.answer_tokens < need.answer_tokens
+        return plan.answer_tokens if is_short else limit_tokens
 
     def _produce(
         self,
@@ -203,13 +238,15 @@ class MLXEngine:
     ) -> Generator[GenerationEvent, None, bool]:
         """Read the prompt but its last token; returns True where it was cancelled."""
         models, _ = self._loaded()
-        chunks = prefill(models.target.network, cache, run.token_ids[:-1], self._chunk_tokens)
-        chunk_started_s, done_before = time.perf_counter(), len(cache.token_ids)
-        for done_tokens in chunks:
-            chunk_s = time.perf_counter() - chunk_started_s
-            self._speculation.costs.note_prefill(done_tokens - done_before, chunk_s)
-            yield run.prefill_progress(done_tokens)
-            chunk_started_s, done_before = time.perf_counter(), done_tokens
+        prompt_ids, length = run.token_ids[:-1], self._chunk_length
+        while (start := len(cache.token_ids)) < len(prompt_ids):
+            started_s = time.perf_counter()
+            chunk = list(prompt_ids[start : start + length.tokens])
+            feed_chunk(models.target.network, cache, chunk)
+            chunk_s = time.perf_counter() - started_s
+            self._speculation.costs.note_prefill(len(chunk), chunk_s)
+            length.record(len(chunk), chunk_s)
+            yield run.prefill_progress(len(cache.token_ids))
             if cancelled():
                 return True
         cache.mark()
@@ -222,19 +259,24 @@ class MLXEngine:
         prompt_ids: list[int],
         cancelled: Cancelled,
     ) -> tuple[Speculation | None, Drafter | None]:
-        """What drafts in this turn; nothing where that is not wanted or could not be undone."""
+        """What drafts in this turn; nothing where that is not wanted."""
         models, _ = self._loaded()
-        if not request.use_draft or not caches.target.can_rewind:
+        if not request.use_draft or not self._drafts_pay:
             return None, None
         drafter = None
         if models.draft is not None and caches.draft is not None:
             shared_ids = min(models.target.vocabulary_size, models.draft.vocabulary_size)
             drafter = Drafter(
-                models.draft.network, caches.draft, shared_ids, self._chunk_tokens, cancelled
+                models.draft.network,
+                caches.draft,
+                shared_ids,
+                self._chunk_length.tokens,
+                cancelled,
             )
         record = self._speculation
         file_lookup = record.file_lookup(request.references, models.target.tokenizer.encode)
-        return Speculation(record, prompt_ids, file_lookup, drafter), drafter
+        free_depth = caches.target.free_depth
+        return Speculation(record, prompt_ids, file_lookup, drafter, free_depth=free_depth), drafter
 
     def _loaded(self) -> tuple[ModelPair, CacheStore]:
         if self._models is None or self._store is None:

@@ -12,9 +12,12 @@ from engines.errors import ModelLoadError
 from engines.mlx.device import Device
 from engines.mlx.folder_tokenizer import read_json, read_tokenizer
 from engines.mlx.library import import_mlx_lm
-from engines.mlx.loaded_model import LoadedModel, ModelPlan, element_bytes, kv_bytes_per_token
+from engines.mlx.loaded_model import LoadedModel, ModelPlan, element_bytes
 from engines.mlx.parameters import lay_out_for_cpu, named_arrays
 from engines.mlx.safetensors_file import read_stored_bytes
+from engines.model_files.folder_shape import experts_used_share, shape_from_config
+from engines.model_files.foreign_formats import check_format
+from engines.model_shape import ModelShape
 
 _AGAIN = "Download the model again."
 _EMBEDDING_NAMES = (
@@ -38,6 +41,7 @@ def plan_folder(path: Path, device: Device) -> ModelPlan:
             f"The folder {path.name} has no config.json and so is no model.",
             "Choose the folder that holds config.json and model.safetensors.",
         )
+    check_format(config, path.name)
     _check_architecture(config)
     if not (path / "tokenizer.json").is_file():
         raise ModelLoadError(
@@ -49,13 +53,18 @@ def plan_folder(path: Path, device: Device) -> ModelPlan:
     text = config.get("text_config", config)
     text = text if isinstance(text, dict) else config
     in_float32 = device.computes_in_float32
+    growing_bytes, fixed_bytes = _kv_bytes(
+        shape_from_config(config, path.name, 0, 0), element_bytes(in_float32)
+    )
     return ModelPlan(
         path=path,
         name=path.name,
         architecture=str(config["model_type"]),
         quantization=_quantization(config) or _element_type(stored_bytes, in_float32),
         weights_bytes=_held_bytes(stored_bytes, in_float32),
-        kv_bytes_per_token=_kv_bytes_per_token(text, element_bytes(in_float32)),
+        kv_bytes_per_token=growing_bytes,
+        kv_fixed_bytes=fixed_bytes,
+        experts_used_share=experts_used_share(text),
         context_window_tokens=_whole(text, "max_position_embeddings", 4096),
     )
 
@@ -147,12 +156,11 @@ def _quantization(config: dict[str, Any]) -> str:
     return f"{bits}-bit" if isinstance(bits, int) and method in ("affine", "quantized") else method
 
 
-def _kv_bytes_per_token(config: dict[str, Any], size_bytes: int) -> int:
-    heads = _whole(config, "num_attention_heads", 1)
-    head_dim = _whole(config, "head_dim", _whole(config, "hidden_size", 0) // heads)
-    layers = _whole(config, "num_hidden_layers", 1) // _whole(config, "full_attention_interval", 1)
-    kv_heads = _whole(config, "num_key_value_heads", heads)
-    return kv_bytes_per_token(layers, kv_heads, head_dim, head_dim, size_bytes)
+def _kv_bytes(shape: ModelShape, item_bytes: int) -> tuple[int, int]:
+    """What each token adds, and what states and full windows take."""
+    growing = sum(kind.elements_per_token for kind in shape.attention if not kind.window_tokens)
+    windows = sum(kind.elements_per_token * (kind.window_tokens or 0) for kind in shape.attention)
+    return growing * item_bytes, windows * item_bytes + shape.state_bytes
 
 
 def _whole(config: dict[str, Any], key: str, default: int) -> int:

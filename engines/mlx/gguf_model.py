@@ -17,12 +17,13 @@ from engines.mlx.gguf_tokenizer import read_tokenizer
 from engines.mlx.library import import_mlx_lm
 from engines.mlx.loaded_model import LoadedModel, ModelPlan, element_bytes, kv_bytes_per_token
 from engines.mlx.parameters import lay_out_for_cpu
+from engines.mlx.tokenizer import Tokenizer
 from engines.model_files.gguf import read_header
 
 Weights = dict[str, mx.array]
 
 _GROUP_SIZE = 32
-_MODULES = {
+GGUF_MODULES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
     "output": "lm_head",
@@ -82,7 +83,9 @@ def load_gguf(path: Path, device: Device) -> LoadedModel:
     rope_factors = tensors.pop(_ROPE_FACTORS, None)
     weights = {_mlx_name(name): array for name, array in tensors.items()}
     del tensors
-    weights = _in_float32(weights) if device.computes_in_float32 else _in_one_dtype(weights)
+    weights = (
+        _dequantized(weights, mx.float32) if device.computes_in_float32 else _in_one_dtype(weights)
+    )
     network = _build(config, weights)
     if rope_factors is not None:
         _scale_rope(network, config, rope_factors)
@@ -92,22 +95,42 @@ def load_gguf(path: Path, device: Device) -> LoadedModel:
     return LoadedModel(network, tokenizer, config["vocab_size"])
 
 
+def read_dense(path: Path, dtype: mx.Dtype) -> tuple[Any, dict[str, Any], Tokenizer]:
+    """What a model folder is written from: the network in one element type, its `config.json`
+    and its tokenizer.
+
+    Raises:
+        ModelLoadError: the MLX engine does not read the file, or a folder could not say it all.
+    """
+    header = read_header(path)
+    check_supported(header)
+    config = read_config(header)
+    tensors, metadata = _read_arrays(path)
+    if _ROPE_FACTORS in tensors:
+        raise ModelLoadError(
+            f"{path.name} has rope factors that a model folder cannot hold.",
+            "Convert the original repository with its safetensors files.",
+        )
+    weights = _dequantized({_mlx_name(name): array for name, array in tensors.items()}, dtype)
+    return _build(config, weights), config, read_tokenizer(metadata)
+
+
 def _read_arrays(path: Path) -> tuple[Weights, dict[str, Any]]:
-    contents: Any = mx.load(str(path), return_metadata=True)
+    contents: Any = mx.load(str(path), format="gguf", return_metadata=True)
     return contents[0], contents[1]
 
 
 def _mlx_name(name: str) -> str:
     """`blk.3.attn_q.weight` is `model.layers.3.self_attn.q_proj.weight` in mlx_lm."""
     match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias|scales|biases)", name)
-    if match is None or match[2] not in _MODULES:
+    if match is None or match[2] not in GGUF_MODULES:
         raise ModelLoadError(f"The MLX engine has no use for the tensor {name}.", ELSEWHERE)
     layer = f"model.layers.{match[1]}." if match[1] is not None else ""
-    return f"{layer}{_MODULES[match[2]]}.{match[3]}"
+    return f"{layer}{GGUF_MODULES[match[2]]}.{match[3]}"
 
 
-def _in_float32(weights: Weights) -> Weights:
-    """Every tensor dequantized, exactly: a Q8_0 or Q4 element has fewer bits than float32."""
+def _dequantized(weights: Weights, dtype: mx.Dtype) -> Weights:
+    """Every tensor in `dtype`; float32 is exact: a Q8_0 or Q4 element has fewer bits."""
     dense: Weights = {}
     for name, array in weights.items():
         stem, kind = name.rsplit(".", 1)
@@ -116,11 +139,10 @@ def _in_float32(weights: Weights) -> Weights:
         if kind == "weight" and f"{stem}.scales" in weights:
             scales = weights[f"{stem}.scales"].astype(mx.float32)
             biases = weights[f"{stem}.biases"].astype(mx.float32)
-            dense[name] = mx.dequantize(
+            array = mx.dequantize(
                 array, scales, biases, group_size=_GROUP_SIZE, bits=_bits(array, scales)
             )
-        else:
-            dense[name] = array.astype(mx.float32)
+        dense[name] = array.astype(dtype)
         mx.eval(dense[name])
     return dense
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,9 @@ class KVCache:
         self.layers = layers
         self.token_ids: list[int] = []
         self.checkpoints: list[Checkpoint] = []
+        self._empty = Checkpoint(0, self._copies())
+        self._can_always_be_cut = all(each is None for each in self._empty.layers)
+        self._held: Checkpoint | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -64,14 +68,12 @@ class KVCache:
 
     def mark(self) -> None:
         """Make a checkpoint here, where the kind of cache needs one to come back."""
-        copies = tuple(
-            None if _can_always_be_cut(layer) else copy.deepcopy(layer) for layer in self.layers
-        )
         length = len(self.token_ids)
-        if not length or all(each is None for each in copies):
+        self._held = None
+        if not length or self._can_always_be_cut:
             return
         self._drop_checkpoints(length - 1)
-        self.checkpoints.append(Checkpoint(length, copies))
+        self.checkpoints.append(Checkpoint(length, self._copies()))
         while len(self.checkpoints) > 2 and (
             len(self.checkpoints) > _CHECKPOINTS
             or sum(each.size_bytes for each in self.checkpoints) > _CHECKPOINT_BYTES
@@ -88,8 +90,7 @@ class KVCache:
         usable = min(common, len(prompt_ids) - 1)
         if usable == len(self.token_ids) or self.can_rewind:
             return usable
-        checkpoint = self._checkpoint_within(usable)
-        return checkpoint.length_tokens if checkpoint else 0
+        return self._checkpoint_within(usable).length_tokens
 
     def rewind(self, length_tokens: int) -> bool:
         """Forget all but the first `length_tokens`; False if the cache must not be used again."""
@@ -99,43 +100,94 @@ class KVCache:
         kept: Sequence[Any] = [None] * len(self.layers)
         if not self.can_rewind:
             checkpoint = self._checkpoint_within(length_tokens)
-            if checkpoint is None or checkpoint.length_tokens != length_tokens:
+            if checkpoint.length_tokens != length_tokens:
                 return False
             kept = copy.deepcopy(checkpoint.layers)
         del self.token_ids[length_tokens:]
         self._drop_checkpoints(length_tokens)
+        return self._cut(surplus, kept)
+
+    def rewind_within(self, length_tokens: int) -> bool:
+        """Like `rewind`, but forget more where the cache can only go back to a checkpoint."""
+        if self.can_rewind or length_tokens >= len(self.token_ids):
+            return self.rewind(length_tokens)
+        return self.rewind(self._checkpoint_within(length_tokens).length_tokens)
+
+    def _copies(self) -> tuple[Any, ...]:
+        """What cannot be cut at any time, as it is now; the arrays are shared, not copied."""
+        return tuple(
+            None if _can_always_be_cut(layer) else copy.deepcopy(layer) for layer in self.layers
+        )
+
+    def _cut(self, surplus_tokens: int, earlier: Sequence[Any]) -> bool:
+        """Take over the layers of `earlier`, and remove the last tokens of the others."""
         trimmed = [
-            surplus if earlier is not None else layer.trim(surplus)
-            for layer, earlier in zip(self.layers, kept, strict=True)
+            layer.trim(surplus_tokens)
+            for layer, replacement in zip(self.layers, earlier, strict=True)
+            if replacement is None
         ]
         self.layers = [
-            layer if earlier is None else earlier
-            for layer, earlier in zip(self.layers, kept, strict=True)
+            layer if replacement is None else replacement
+            for layer, replacement in zip(self.layers, earlier, strict=True)
         ]
-        return trimmed == [surplus] * len(trimmed)
+        return trimmed == [surplus_tokens] * len(trimmed)
 
-    def _checkpoint_within(self, length_tokens: int) -> Checkpoint | None:
-        """The last one that holds at most `length_tokens`."""
-        earlier = (each for each in self.checkpoints if each.length_tokens <= length_tokens)
-        return max(earlier, key=lambda each: each.length_tokens, default=None)
+    def _checkpoint_within(self, length_tokens: int) -> Checkpoint:
+        """The last one that holds at most `length_tokens`; the empty cache is one."""
+        held = [] if self._held is None else [self._held]
+        known = [*self.checkpoints, *held]
+        earlier = (each for each in known if each.length_tokens <= length_tokens)
+        return max(earlier, key=lambda each: each.length_tokens, default=self._empty)
 
     def _drop_checkpoints(self, beyond_tokens: int) -> None:
         self.checkpoints = [
             each for each in self.checkpoints if each.length_tokens <= beyond_tokens
         ]
+        if self._held is not None and self._held.length_tokens > beyond_tokens:
+            self._held = None
+
+    @property
+    def free_depth(self) -> int:
+        """Rows of a pass that can be taken back without feeding any again, wherever it is."""
+        return sys.maxsize if self._can_always_be_cut else 0
 
     def drop_unconfirmed(self, surplus_tokens: int) -> None:
         """Remove rows that were fed and never entered `token_ids`."""
-        for layer in self.layers:
-            if surplus_tokens and layer.trim(surplus_tokens) != surplus_tokens:
-                raise RuntimeError("a KV cache did not rewind")
+        if surplus_tokens and not self._cut(surplus_tokens, [None] * len(self.layers)):
+            raise RuntimeError("a KV cache did not rewind")
+
+    def hold(self, tokens: int) -> None:
+        """Make it possible to take back a part of the next pass, which is over `tokens`."""
+        self._held = None
+        if not self._can_always_be_cut and not all(
+            _can_be_cut_after(tokens, layer) for layer in flat_layers(self.layers)
+        ):
+            self._held = Checkpoint(len(self.token_ids), self._copies())
+
+    def settle_pass(self, fed_ids: list[int], kept_tokens: int) -> None:
+        """A pass over `fed_ids` is done, and only its first `kept_tokens` stand.
+
+        Where the rest cannot be cut off, the cache goes back to before the pass, so that these have
+        to be fed again.
+        """
+        surplus = len(fed_ids) - kept_tokens
+        if surplus == 0 or self._held is None:
+            self.drop_unconfirmed(surplus)
+            self.token_ids += fed_ids[:kept_tokens]
+        elif not self._cut(len(fed_ids), copy.deepcopy(self._held.layers)):
+            raise RuntimeError("a KV cache did not rewind")
 
     def fork(self) -> KVCache:
         """A copy that can go another way; memory is shared until one of the two is written."""
         twin = KVCache(copy.deepcopy(self.layers))
         twin.token_ids = list(self.token_ids)
         twin.checkpoints = list(self.checkpoints)
+        twin._empty = self._empty
         return twin
+
+    @property
+    def is_quantized(self) -> bool:
+        return any(type(layer).__name__ == "QuantizedKVCache" for layer in self.layers)
 
     def quantize(self, quantization: KVQuantization) -> None:
         """Store keys and values in fewer bits from here on; what already is, is left."""
@@ -208,6 +260,13 @@ def measure_growth(cache: KVCache) -> CacheGrowth:
 
 def _can_always_be_cut(layer: Any) -> bool:
     return all(type(part).__name__ in _ALWAYS_CUT for part in flat_layers([layer]))
+
+
+def _can_be_cut_after(tokens: int, layer: Any) -> bool:
+    """Whether a pass over `tokens` leaves the layer such that these can be cut off again."""
+    if type(layer).__name__ == "RotatingKVCache":
+        return bool(layer.offset + tokens < layer.max_size)
+    return hasattr(layer, "trim") and bool(layer.is_trimmable())
 
 
 def flat_layers(layers: Sequence[Any]) -> Iterator[Any]:

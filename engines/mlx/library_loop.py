@@ -5,15 +5,19 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
 from engines.bench.library_loop import LoopTimes
+from engines.errors import GenerationError
 from engines.mlx.engine import MLXEngine
 from engines.mlx.kv_cache import create_kv_cache
 from engines.mlx.library import import_mlx_lm
 from engines.mlx.model_pair import ModelPair
+from engines.speculative.record import SpeculationRecord
+from engines.types import LoadRequest
 
 _PASSES = 5
 
@@ -23,13 +27,17 @@ class MLXLibraryLoop:
 
     Args:
         models: Loaded by our engine; the loops get KV caches of their own.
+        record: What our engine learns about drafts.
     """
 
     name = "mlx_lm generate_step"
+    tool_name = ""
 
-    def __init__(self, models: ModelPair) -> None:
+    def __init__(self, models: ModelPair, record: SpeculationRecord) -> None:
         self.speculative_name = "mlx_lm speculative_generate_step" if models.draft else ""
+        self.end_ids = tuple(sorted(models.target.tokenizer.stop_ids))
         self._models = models
+        self._record = record
         self._loops = import_mlx_lm("generate")
         quantization = models.kv_quantization
         self._kv_settings = (
@@ -78,13 +86,40 @@ class MLXLibraryLoop:
             cache.drop_unconfirmed(rows)
         return statistics.median(times_s[1:])
 
+    def tool_decode_tps(self, tokens: int) -> float:
+        raise GenerationError("mlx_lm has no such program.", "Compare with its loop.")
+
+    def unlearn(self) -> None:
+        self._record.unlearn()
+
+    def turn_s(self, prompt_tokens: int, context_tokens: int) -> float:
+        """In two passes, as `generate_step` has it: all but the last token, then that one."""
+        network, cache = self._models.target.network, create_kv_cache(self._models.target.network)
+
+        def read(tokens: int) -> Any:
+            return network(mx.zeros((1, tokens), dtype=mx.int32), cache=cache.layers)
+
+        times_s = []
+        if context_tokens:
+            read(context_tokens)
+            mx.eval([layer.state for layer in cache.layers])
+        for _ in range(_PASSES + 1):
+            started_s = time.perf_counter()
+            if prompt_tokens > 1:
+                read(prompt_tokens - 1)
+                mx.eval([layer.state for layer in cache.layers])
+            mx.eval(mx.argmax(read(1)[0, -1]))
+            times_s.append(time.perf_counter() - started_s)
+            cache.drop_unconfirmed(prompt_tokens)
+        return statistics.median(times_s[1:])
+
     def close(self) -> None:
         """Nothing of its own is kept."""
 
 
-def open_loop(engine: Any) -> MLXLibraryLoop:
+def open_loop(engine: Any, request: LoadRequest, tools: Path | None = None) -> MLXLibraryLoop:
     assert isinstance(engine, MLXEngine)
-    return MLXLibraryLoop(engine.models)
+    return MLXLibraryLoop(engine.models, engine.speculation)
 
 
 def _collect(steps: Iterable[tuple[int, bool]], started_s: float) -> LoopTimes:

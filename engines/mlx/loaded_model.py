@@ -11,6 +11,7 @@ import mlx.core as mx
 
 from engines.mlx.parameters import count_parameters, named_arrays
 from engines.mlx.tokenizer import Tokenizer
+from engines.model_files.folder_shape import is_expert
 
 ELEMENT_TYPES = {mx.float16: "f16", mx.bfloat16: "bf16", mx.float32: "f32"}
 
@@ -21,8 +22,10 @@ class ModelPlan:
 
     Args:
         weights_bytes: Bytes of weights in memory once loaded.
-        kv_bytes_per_token: Of an unquantized KV cache; an upper bound where layers differ.
+        kv_bytes_per_token: Of an unquantized KV cache.
         parameters: Number of weights, or None where only loading tells.
+        kv_fixed_bytes: Of states, and of sliding windows when they are full.
+        experts_used_share: Of a mixture's experts, what one token uses.
     """
 
     path: Path
@@ -33,6 +36,8 @@ class ModelPlan:
     kv_bytes_per_token: int
     context_window_tokens: int
     parameters: int | None = None
+    kv_fixed_bytes: int = 0
+    experts_used_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,13 @@ class LoadedModel:
     @property
     def weights_bytes(self) -> int:
         return sum(array.nbytes for _, array in named_arrays(self.network))
+
+    def weights_bytes_per_token(self, experts_used_share: float) -> int:
+        """Bytes of weights that one token reads."""
+        expert_bytes = sum(
+            array.nbytes for name, array in named_arrays(self.network) if is_expert(name)
+        )
+        return self.weights_bytes - round(expert_bytes * (1 - experts_used_share))
 
     @property
     def parameters(self) -> int:

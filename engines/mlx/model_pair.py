@@ -10,6 +10,7 @@ from engines.demo import DEMO_MODELS
 from engines.errors import IncompatibleDraftModel, ModelLoadError, NotEnoughMemory
 from engines.events import LoadProgress
 from engines.memory import MemoryPlan, size_text
+from engines.mlx.adapter import add_adapter
 from engines.mlx.cache_store import TurnCaches
 from engines.mlx.device import Device
 from engines.mlx.kv_cache import CacheGrowth, KVQuantization, create_kv_cache
@@ -23,6 +24,7 @@ from engines.mlx.loading import (
     plan_model,
 )
 from engines.mlx.memory import plan_load
+from engines.model_files.adapters import locate_adapter
 from engines.model_files.fingerprint import tokenizer_fingerprint
 from engines.model_files.locate import locate_model
 from engines.types import LoadRequest, ModelInfo
@@ -36,6 +38,8 @@ class ModelPair:
 
     Args:
         chunk_tokens: Prompt tokens to read in one pass.
+        plain_kv_bytes_per_token: Of the target's KV cache before it is quantized.
+        draft_kv_bytes_per_token: Of the draft's; 0 without one.
     """
 
     info: ModelInfo
@@ -43,6 +47,8 @@ class ModelPair:
     draft: LoadedModel | None
     kv_quantization: KVQuantization | None
     chunk_tokens: int
+    plain_kv_bytes_per_token: int = 0
+    draft_kv_bytes_per_token: int = 0
 
     @property
     def weights_bytes(self) -> int:
@@ -63,27 +69,37 @@ def load_pair(
     """
     report(LoadProgress("reading the model's description"))
     check_kv_type(request.kv_type)
-    plan = plan_model(locate_model(request.model), device)
+    plan = plan_model(locate_model(request.model, "mlx"), device)
     draft_plan = (
-        plan_model(locate_model(request.draft_model), device) if request.draft_model else None
+        plan_model(locate_model(request.draft_model, "mlx"), device)
+        if request.draft_model
+        else None
     )
     memory = plan_load(request, plan, draft_plan, device)
     _stop_if(cancelled)
     report(LoadProgress("reading the weights", 0.1))
     target = load_model(plan, device)
+    if request.adapter is not None:
+        add_adapter(target, locate_adapter(request.adapter, "mlx"), device)
     _stop_if(cancelled)
     report(LoadProgress("warming up", 0.7))
     growth = measure_cache(target)
     kv_quantization = _plan_kv_quantization(request, memory, growth)
     draft, draft_refused = _load_draft(draft_plan, target, device)
-    if not draft_refused and not create_kv_cache(target.network).can_rewind:
-        draft_refused = "The model's KV cache cannot go back to an earlier token, as drafts need."
     report(LoadProgress("ready", 1.0))
     info = _describe(request, plan, target, memory, growth, kv_quantization)
     if draft is not None and draft_plan is not None:
         info = replace(info, draft_name=draft_plan.name)
-    info = replace(info, draft_refused=draft_refused)
-    return ModelPair(info, target, draft, kv_quantization, memory.chunk_tokens)
+    info = replace(info, draft_refused=draft_refused or device.why_no_drafts)
+    return ModelPair(
+        info,
+        target,
+        draft,
+        kv_quantization,
+        memory.chunk_tokens,
+        growth.bytes_per_token(),
+        draft_plan.kv_bytes_per_token if draft is not None and draft_plan is not None else 0,
+    )
 
 
 def _plan_kv_quantization(
@@ -130,7 +146,7 @@ def _describe(
         architecture=plan.architecture,
         quantization=plan.quantization or target.element_type,
         parameters=plan.parameters or target.parameters,
-        weights_bytes=target.weights_bytes,
+        weights_bytes=target.weights_bytes_per_token(plan.experts_used_share),
         context_window_tokens=memory.window_tokens,
         kv_type=memory.kv_type if kv_quantization else growth.element_type,
         kv_bytes_per_token=growth.bytes_per_token(kv_quantization),

@@ -42,6 +42,52 @@ def read_stored_bytes(path: Path) -> Counter[str]:
     Raises:
         ModelLoadError: the file is damaged, cut off, or not there in full.
     """
+    header, header_bytes = _read_header(path)
+    stored: Counter[str] = Counter()
+    try:
+        for entry in _tensors(header):
+            stored[entry["dtype"]] += _tensor_bytes(entry)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path) from error
+    if 8 + header_bytes + stored.total() != path.stat().st_size:
+        raise _damaged(path)
+    return stored
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor as it is stored, by name.
+
+    Raises:
+        ModelLoadError: the header is damaged or not there in full.
+    """
+    header, _ = _read_header(path)
+    try:
+        return {
+            name: tuple(int(length) for length in entry["shape"])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(path) from error
+
+
+def read_sizes(path: Path) -> dict[str, int]:
+    """Bytes of every tensor, by name.
+
+    Raises:
+        ModelLoadError: the header is damaged or not there in full.
+    """
+    header, _ = _read_header(path)
+    try:
+        return {
+            name: _tensor_bytes(entry) for name, entry in header.items() if name != "__metadata__"
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path) from error
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The JSON object, and its length in bytes."""
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         length_bytes = file.read(8)
@@ -53,15 +99,13 @@ def read_stored_bytes(path: Path) -> Counter[str]:
         if len(length_bytes) < 8 or header_bytes > min(size_bytes - 8, _MAX_HEADER_BYTES):
             raise _damaged(path)
         text = file.read(header_bytes)
-    stored: Counter[str] = Counter()
     try:
-        for entry in _tensors(json.loads(text)):
-            stored[entry["dtype"]] += _tensor_bytes(entry)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise _damaged(path) from error
-    if 8 + header_bytes + stored.total() != size_bytes:
+    if not isinstance(header, dict):
         raise _damaged(path)
-    return stored
+    return header, header_bytes
 
 
 def _tensors(header: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
@@ -11,10 +10,13 @@ import mlx.core as mx
 
 from engines.base import Cancelled
 from engines.mlx.decoding import Decoder, Token, as_ids, feed_chunk
-from engines.mlx.kv_cache import KVCache, flat_layers
+from engines.mlx.kv_cache import KVCache
 from engines.mlx.sampling import Sampler
 from engines.speculative.accept import accepted_count
 from engines.speculative.turn import DraftPlan, Speculation
+
+_REPLAY_MAX_TOKENS = 8
+"""Tokens to feed again beside a draft; more get a pass of their own, so that they stay fed."""
 
 
 class Drafter:
@@ -66,6 +68,7 @@ class Drafter:
         self._rewind(len(sequence_ids) - self._start - 1)
         if not self.follow(sequence_ids):
             return []
+        self._cache.hold(depth)
         token = mx.array([sequence_ids[-1]])
         drafted = []
         for _ in range(depth):
@@ -88,7 +91,7 @@ class Drafter:
             self._drafted = []
 
     def _rewind(self, length_tokens: int) -> None:
-        if not self._cache.rewind(length_tokens):
+        if not self._cache.rewind_within(length_tokens):
             raise RuntimeError("the draft model's KV cache did not rewind")
 
 
@@ -119,8 +122,8 @@ class SpeculativeDecoder(Decoder):
         self.speculation = speculation
         self._max_tokens = max_tokens
         self._drafter = drafter
-        self._rewindable_tokens = _rewindable_tokens(cache)
         self._plain_since_s: float | None = None
+        self._returns = False
 
     def run(self, last_prompt_id: int) -> Iterator[Token]:
         token = self._start(last_prompt_id)
@@ -157,22 +160,34 @@ class SpeculativeDecoder(Decoder):
             if next_plan is None:
                 break
             tokens = self._step(last_id, next_plan)
-        self._plain_since_s = None
-        self.cache.token_ids.append(last_id)
-        return self._launch(mx.array([last_id]))
+        again = self._taken_along
+        if again:
+            self.speculation.note_replay(len(again))
+        self._plain_since_s = None if again else time.perf_counter()
+        self._returns = not again
+        self.cache.token_ids += [*again, last_id]
+        return self._launch(mx.array([last_id]), again)
 
     @property
     def _room_tokens(self) -> int:
-        """Tokens that may be drafted: wanted, and to be taken back where they are refused."""
-        wanted = self._max_tokens - self._position - 1
-        return max(0, min(wanted, self._rewindable_tokens - len(self.cache.token_ids) - 2))
+        """Tokens that may be drafted and will be wanted."""
+        return max(0, self._max_tokens - self._position - 1)
+
+    @property
+    def _taken_along(self) -> list[int]:
+        """Confirmed tokens, but for the last, that were taken back with a refused draft."""
+        return self.speculation.token_ids[len(self.cache.token_ids) : -1]
 
     def _take_plain(self, token: mx.array) -> Token:
         """Wait for a token while the next one is computed."""
         (token_id,) = as_ids(token)
         now_s, since_s = time.perf_counter(), self._plain_since_s
         self._plain_since_s = now_s
-        self.speculation.note_plain(None if since_s is None else now_s - since_s)
+        if self._returns and since_s is not None:
+            self.speculation.note_return(now_s - since_s)
+        else:
+            self.speculation.note_plain(None if since_s is None else now_s - since_s)
+        self._returns = False
         self.speculation.observe([token_id])
         self.cache.token_ids.append(token_id)
         return Token(token_id)
@@ -186,6 +201,7 @@ class SpeculativeDecoder(Decoder):
         sampled: mx.array | None = None
         if drafted:
             fed = mx.concatenate([token, mx.array(drafted, dtype=token.dtype)])
+            self.cache.hold(fed.size)
             sampled = self._feed(self._remember(fed))
             mx.async_eval(sampled)  # type: ignore[no-untyped-call]
         (token_id,) = as_ids(token)
@@ -198,42 +214,39 @@ class SpeculativeDecoder(Decoder):
         self.speculation.note_draft(
             plan, len(drafted), len(taken) - 1, 0.0, time.perf_counter() - started_s
         )
-        return [Token(token_id), *self._confirm(token_id, drafted, taken)]
+        return [Token(token_id), *self._confirm([token_id], drafted, taken)]
 
     def _step(self, last_id: int, plan: DraftPlan | None) -> list[Token]:
         """Draft after `last_id` and verify; returns the confirmed tokens and the target's next."""
         started_s = time.perf_counter()
         drafted = self.speculation.propose(plan) if plan else []
         drafted_s = time.perf_counter()
-        taken = self._settle(self._feed(self._remember(mx.array([last_id, *drafted]))), drafted)
+        again = self._taken_along
+        replayed = len(again)
+        if replayed > _REPLAY_MAX_TOKENS:
+            feed_chunk(self._network, self.cache, again)
+            again = []
+        self.cache.hold(len(again) + 1 + len(drafted))
+        fed = self._remember(mx.array([last_id, *drafted]))
+        taken = self._settle(self._feed(fed, again), drafted)
         pass_s = time.perf_counter() - drafted_s
         if plan is None:
-            self.speculation.note_plain(pass_s)
+            self.speculation.note_plain(None if replayed else pass_s)
+            self.speculation.note_replay(replayed)
         else:
             self.speculation.note_draft(
-                plan, len(drafted), len(taken) - 1, drafted_s - started_s, pass_s
+                plan, len(drafted), len(taken) - 1, drafted_s - started_s, pass_s, replayed
             )
-        return self._confirm(last_id, drafted, taken)
+        return self._confirm([*again, last_id], drafted, taken)
 
-    def _confirm(self, fed_id: int, drafted: list[int], taken: list[int]) -> list[Token]:
-        """Take what a pass over `fed_id` and `drafted` gave, and take the rest back."""
+    def _confirm(self, fed_ids: list[int], drafted: list[int], taken: list[int]) -> list[Token]:
+        """Take what a pass over `fed_ids` and `drafted` gave, and take the rest back."""
         accepted = len(taken) - 1
         rejected = len(drafted) - accepted
-        self.cache.drop_unconfirmed(rejected)
-        self.cache.token_ids += [fed_id, *drafted[:accepted]]
+        self.cache.settle_pass([*fed_ids, *drafted], len(fed_ids) + accepted)
         if self._history is not None and rejected:
             self._history = self._history[:-rejected]
         self._position += len(taken)
         self.drafted_tokens += len(drafted)
         self.speculation.observe(taken)
         return [*(Token(token_id, True) for token_id in taken[:-1]), Token(taken[-1])]
-
-
-def _rewindable_tokens(cache: KVCache) -> int:
-    """Length up to which the cache can be cut: that of its smallest sliding window."""
-    windows = [
-        int(layer.max_size)
-        for layer in flat_layers(cache.layers)
-        if type(layer).__name__ == "RotatingKVCache"
-    ]
-    return min(windows, default=sys.maxsize)

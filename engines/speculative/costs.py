@@ -6,7 +6,7 @@ import math
 from collections import deque
 from itertools import pairwise
 
-MAX_ROWS = 32
+MAX_ROWS = 64
 PLAIN_STEPS_NEEDED = 3
 _WINDOW = 7
 _OUTLIER = 3.0
@@ -15,7 +15,7 @@ _PLAIN_RATE = 0.12
 _MEAN_RATE = 0.02
 _UNKNOWN_ROW_UNITS = 0.5
 _PREFILL_ROWS_MIN = 24
-_MEASUREMENTS_TO_BELIEVE = 3
+_MEASUREMENTS_TO_BELIEVE = 2
 
 
 class StepCosts:
@@ -97,13 +97,13 @@ class StepCosts:
     def _known(self) -> list[tuple[int, float]]:
         """Rows and units, in order; at least one row and one larger number.
 
-        The first measurements are often bad ones (a new kind of pass is slow at first), so that a
-        few of them are only half believed.
+        The first measurement is often a bad one (a new kind of pass is slow at first), so that it
+        is only half believed, and of two the better one.
         """
         known = {1: 1.0}
         for rows, measured in self._passes.items():
             if len(measured) >= _MEASUREMENTS_TO_BELIEVE:
-                known[rows] = sorted(measured)[len(measured) // 2]
+                known[rows] = sorted(measured)[(len(measured) - 1) // 2]
         if self._prefill is not None and self.plain_s > 0 and self._prefill[0] > max(known):
             known[self._prefill[0]] = max(1.0, self._prefill[1] / self.plain_s)
         if len(known) == 1:

@@ -23,14 +23,21 @@ class SpeculationRecord:
             drafting costs; 0 without a draft model.
 
     Attributes:
+        depth_max: Tokens to draft in one step at most, as the user wants it; None leaves it to
+            measurement.
         draft_token_s: Seconds to draft a token; None until measured.
     """
 
     def __init__(self, draft_size: float = 0.0) -> None:
+        self.draft_size = draft_size
+        self.depth_max: int | None = None
+        self.unlearn()
+
+    def unlearn(self) -> None:
+        """Begin anew, as if the model had just been loaded."""
         self.costs = StepCosts()
         self.account = LossAccount()
         self.prompt_lookup = PromptLookup()
-        self.draft_size = draft_size
         self.draft_token_s: float | None = None
         self._pays: dict[ContentKind, bool] = {}
         self._file_lookup: FileLookup | None = None

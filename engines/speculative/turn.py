@@ -19,8 +19,11 @@ from engines.speculative.file_lookup import FileLookup
 from engines.speculative.record import SpeculationRecord
 from engines.stats import DraftCount
 
-DEPTHS = (1, 2, 3, 5, 7, 11, 15, 23, 31)
-"""Tried depths: few, so that the cost of each is measured often."""
+LOOKUP_DEPTHS = (1, 3, 5, 7, 15, 31, 63)
+"""Tried depths: few, so that the cost of each is measured often, and because a GPU has to prepare
+its kernels for every number of rows."""
+MODEL_DEPTHS = (1, 2, 3, 5, 7, 11, 15, 23, 31, 47, 63)
+"""Finer ones, as each token drafted has a price here."""
 _WORTHWHILE_GAIN = 1.04
 _EVIDENCE_TOKENS = 8
 _PLAIN_EVERY_DRAFTS = 48
@@ -34,6 +37,7 @@ _PLANS_HOLD_TOKENS = 64
 _SAVING_TOKENS = 16
 _PLAIN_SAMPLING = 3
 _DISTURBED = 2.0
+_SURPRISE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,12 @@ class DraftPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Follower:
-    """A lookup, its chances in the content at hand, and the best plan by rung and `ahead`."""
+    """A lookup, its chances in the content at hand, and the plans that pay by rung and `ahead`,
+    the best first."""
 
     lookup: LookupDrafter
     chances: Chances
-    plans: dict[int, DraftPlan | None]
+    plans: dict[int, list[DraftPlan]]
 
 
 class Speculation:
@@ -86,6 +91,8 @@ class Speculation:
         file_lookup: In the files the answer may repeat.
         model: The draft model, where there is one.
         rows_max: Rows that the engine can verify in one pass.
+        free_depth: Longest draft whose refused part can be dropped at no cost. After a refusal in a
+            longer one, what was confirmed of it is fed again with the next pass.
 
     Attributes:
         token_ids: The sequence so far, prompt and answer.
@@ -98,6 +105,7 @@ class Speculation:
         file_lookup: FileLookup | None = None,
         model: ModelDrafter | None = None,
         rows_max: int = MAX_ROWS,
+        free_depth: int = MAX_ROWS,
     ) -> None:
         self.record = record
         record.costs.age()
@@ -109,6 +117,9 @@ class Speculation:
             self._lookups = (file_lookup, record.prompt_lookup)
         self._model = model
         self._rows_max = min(rows_max, MAX_ROWS)
+        if record.depth_max is not None:
+            self._rows_max = min(self._rows_max, 1 + max(1, record.depth_max))
+        self._free_depth = free_depth
         self._account = record.account
         self._account.begin_turn()
         self._counts: dict[str, DraftCount] = {}
@@ -183,22 +194,50 @@ class Speculation:
         if step_s is not None and is_due:
             costs.note_plain(step_s)
 
+    def note_return(self, step_s: float) -> None:
+        """The first plain step after drafts took `step_s`; what it took longer is their cost.
+
+        Where a step is always in flight, the device has to be kept waiting once to get there again.
+        """
+        self._drafts_in_a_row = 0
+        units = step_s / self.record.costs.plain_s
+        self._account.add(max(1.0, min(units, _DISTURBED)), 1.0)
+
+    def note_replay(self, tokens: int) -> None:
+        """A plain step fed `tokens` again, because a refused draft took them along."""
+        self._account.add(self._replay_units(tokens), 0.0)
+
     def note_draft(
-        self, plan: DraftPlan, drafted: int, accepted: int, draft_s: float, pass_s: float
+        self,
+        plan: DraftPlan,
+        drafted: int,
+        accepted: int,
+        draft_s: float,
+        pass_s: float,
+        replayed: int = 0,
     ) -> None:
-        """A step drafted `drafted` tokens in `draft_s` and verified them in `pass_s`."""
+        """A step drafted `drafted` tokens in `draft_s` and verified them in `pass_s`.
+
+        Args:
+            replayed: Tokens that the pass fed again, as `note_replay` says.
+        """
         record = self.record
         self._drafts_in_a_row += 1
+        rows = drafted + 1 + replayed
+        expected_units = self._units(rows)
+        if drafted and rows <= MAX_ROWS:
+            record.costs.note_pass(rows, pass_s)
         if drafted:
-            record.costs.note_pass(drafted + 1, pass_s)
             count = self._counts.get(plan.drafter, DraftCount(plan.drafter))
             self._counts[plan.drafter] = count.plus(drafted, accepted)
-        usual_units = record.costs.units(drafted + 1)
+        usual_units = self._units(rows)
         units = min(pass_s / record.costs.plain_s, _DISTURBED * usual_units)
         if plan.lookup is None:
             units += draft_s / record.costs.plain_s
             self._note_model(plan, drafted, accepted, draft_s)
         self._account.add(units, 1.0 + accepted)
+        if accepted < drafted or abs(usual_units - expected_units) > _SURPRISE * expected_units:
+            self._turn_to_content()
 
     def _note_model(self, plan: DraftPlan, drafted: int, accepted: int, draft_s: float) -> None:
         record = self.record
@@ -228,33 +267,42 @@ class Speculation:
                 self._model_at_tokens = self._account.tokens
 
     def _plan_by(self, follower: _Follower, room_tokens: int, ahead: bool) -> DraftPlan | None:
-        """The best depth for a lookup; None where it does not pay or is not affordable."""
+        """The best depth for a lookup that is affordable; None where none pays."""
         if self._account.tokens >= self._planned_until_tokens:
             self._turn_to_content()
         match = follower.lookup.match_tokens
         rung = RUNG_OF_MATCH[match if match < MATCH_MAX else MATCH_MAX]
         key = -1 - rung if ahead else rung
         if key not in follower.plans:
-            follower.plans[key] = self._best_by_lookup(follower, RUNG_STARTS[rung], ahead)
-        plan = follower.plans[key]
-        if plan is None or plan.depth - ahead > room_tokens:
-            return None
-        return plan if self._account.affords(plan.units, plan.safe_tokens) else None
+            follower.plans[key] = self._plans_by_lookup(follower, RUNG_STARTS[rung], ahead)
+        plans = follower.plans[key]
+        for plan in plans:
+            fits = plan.depth - ahead <= room_tokens
+            if fits and self._account.affords(plan.units, plan.safe_tokens, plans[0].gain):
+                return plan
+        return None
 
-    def _best_by_lookup(self, follower: _Follower, match: int, ahead: bool) -> DraftPlan | None:
+    def _plans_by_lookup(self, follower: _Follower, match: int, ahead: bool) -> list[DraftPlan]:
         by_rung = follower.chances.by_rung
         first = by_rung[RUNG_OF_MATCH[match]] if ahead else 1.0
         chances = [
             by_rung[RUNG_OF_MATCH[min(match + ahead + position, MATCH_MAX)]]
             for position in range(self._rows_max - 1)
         ]
-        best: DraftPlan | None = None
-        for depth, tokens, safe_tokens in _expectations(chances, first):
-            units = self.record.costs.units(depth + 1)
-            plan = DraftPlan(follower.lookup, depth + ahead, units, tokens, safe_tokens)
-            if plan.gain > (best.gain if best else _WORTHWHILE_GAIN):
-                best = plan
-        return best
+        plans = [
+            DraftPlan(
+                follower.lookup,
+                depth + ahead,
+                self._pass_units(depth, tokens, confirmed),
+                tokens,
+                safe_tokens,
+            )
+            for depth, tokens, safe_tokens, confirmed in _expectations(
+                LOOKUP_DEPTHS, chances, first
+            )
+        ]
+        paying = [plan for plan in plans if plan.gain > _WORTHWHILE_GAIN]
+        return sorted(paying, key=lambda plan: plan.gain, reverse=True)
 
     def _plan_model(self, depth_max: int) -> DraftPlan | None:
         """As long as it pays, and now and then to see whether it does."""
@@ -267,7 +315,7 @@ class Speculation:
         token_units = max(record.read_token_units(), 1e-6)
         read_tokens = min(unread, max(_READ_TOKENS_MIN, int(read_units / token_units)))
         extra_units = max(0, read_tokens - _CAUGHT_UP_TOKENS) * token_units
-        if not self._account.affords(plan.units + extra_units, plan.safe_tokens):
+        if not self._account.affords(plan.units + extra_units, plan.safe_tokens, plan.gain):
             self._model_at_tokens = self._account.tokens + _SAVING_TOKENS
             return None
         return replace(plan, read_tokens=read_tokens)
@@ -285,17 +333,43 @@ class Speculation:
         token_units = record.draft_token_units()
         plans = [
             DraftPlan(
-                None, depth, record.costs.units(depth + 1) + depth * token_units, tokens, safe
+                None,
+                depth,
+                self._pass_units(depth, tokens, confirmed) + depth * token_units,
+                tokens,
+                safe,
             )
-            for depth, tokens, safe in _expectations(chances[:depth_max])
+            for depth, tokens, safe, confirmed in _expectations(MODEL_DEPTHS, chances[:depth_max])
         ]
         return max(plans, key=lambda plan: plan.gain)
 
+    def _pass_units(self, depth: int, tokens: float, confirmed: float) -> float:
+        """Cost of verifying `depth` tokens, and of feeding some again where that is needed.
+
+        Args:
+            tokens: Expected of the pass, the target's own included.
+            confirmed: Chance that all are confirmed.
+        """
+        units = self.record.costs.units(depth + 1)
+        refused = 1.0 - confirmed
+        if depth <= self._free_depth or refused <= 0:
+            return units
+        replayed = (tokens - (depth + 1) * confirmed) / refused
+        return units + refused * self._replay_units(math.ceil(replayed))
+
+    def _replay_units(self, tokens: int) -> float:
+        """What a plain pass costs more where it feeds `tokens` again."""
+        return max(0.0, self._units(1 + tokens) - 1.0)
+
+    def _units(self, rows: int) -> float:
+        return self.record.costs.units(min(rows, MAX_ROWS))
+
 
 def _expectations(
-    chances: Sequence[float], first: float = 1.0
-) -> Iterator[tuple[int, float, float]]:
-    """For each depth to try: the depth, the expected tokens, and those to be safe with.
+    depths: Sequence[int], chances: Sequence[float], first: float = 1.0
+) -> Iterator[tuple[int, float, float, float]]:
+    """Of each depth: the depth, the expected tokens, those to be safe with, and the chance that the
+    whole draft is confirmed.
 
     Args:
         chances: Of each drafted token, given that all before it were confirmed.
@@ -304,7 +378,7 @@ def _expectations(
     tokens = safe_tokens = 1.0
     reached, safe = first, max(0.0, 2 * first - 1)
     depth = 0
-    for wanted in DEPTHS:
+    for wanted in depths:
         if wanted > len(chances) or (reached < _HOPELESS and depth):
             return
         for chance in chances[depth:wanted]:
@@ -313,4 +387,4 @@ def _expectations(
             tokens += reached
             safe_tokens += safe
         depth = wanted
-        yield depth, tokens, safe_tokens
+        yield depth, tokens, safe_tokens, reached

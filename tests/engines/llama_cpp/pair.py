@@ -45,7 +45,7 @@ class DemoPair:
 
     @property
     def drafter(self) -> Drafter:
-        assert self.loaded.drafter is not None
+        assert isinstance(self.loaded.drafter, Drafter)
         return self.loaded.drafter
 
     def prompt(self, text: str) -> str:

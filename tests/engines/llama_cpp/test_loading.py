@@ -10,12 +10,13 @@ import pytest
 
 from engines.errors import EngineError, ModelLoadError, NotEnoughMemory
 from engines.events import LoadProgress
+from engines.llama_cpp.context import Context
 from engines.llama_cpp.engine import LlamaCppEngine
 from engines.llama_cpp.library import llama, native_log
-from engines.llama_cpp.native_model import NativeModel
 from engines.model_files.locate import locate_model
 from engines.types import LoadRequest
 from tests.engines.llama_cpp.pair import load
+from tests.engines.llama_cpp.recurrent import write_mamba
 
 pytestmark = pytest.mark.model
 
@@ -137,11 +138,15 @@ def test_a_missing_draft_is_no_reason_to_refuse_the_model() -> None:
         pair.engine.close()
 
 
-def test_no_draft_where_the_cache_cannot_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NativeModel, "can_rewind", property(lambda self: False))
-    pair = load(draft_model="demo:draft")
+def test_no_draft_where_the_library_gives_no_copy_of_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Context, "partial_state", lambda self: None)
+    pair = load(model=str(write_mamba(tmp_path / "mamba.gguf")), draft_model="demo:draft")
     try:
         assert "cannot take drafts back" in pair.info.draft_refused
+        answer = pair.answer(pair.request("one, two, three, one, two, three,"))
+        assert answer.finished.stats.drafted_tokens == 0
     finally:
         pair.engine.close()
 

@@ -3,20 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engines.events import PrefillProgress, TextChunk
-from engines.llama_cpp.context import CHUNK_TOKENS
-from engines.llama_cpp.prefill import CHUNK_S, ChunkLength
 from tests.engines.llama_cpp.pair import DemoPair
-
-
-@pytest.mark.parametrize("tokens_per_s", [5, 60, 300, 900, 50_000])
-def test_chunks_grow_or_shrink_to_about_their_time(tokens_per_s: int) -> None:
-    length = ChunkLength()
-    for _ in range(5):
-        length.record(length.tokens, length.tokens / tokens_per_s)
-    fitting = CHUNK_S * tokens_per_s
-    assert 32 <= length.tokens <= CHUNK_TOKENS
-    assert length.tokens % 32 == 0
-    assert abs(length.tokens - min(max(fitting, 32), CHUNK_TOKENS)) <= 32
 
 
 @pytest.mark.model

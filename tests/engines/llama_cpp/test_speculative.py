@@ -87,7 +87,7 @@ def test_cancelling_within_accepted_tokens_keeps_the_cache_true(drafting: DemoPa
 
 def test_an_abandoned_generation_keeps_the_cache_true(drafting: DemoPair) -> None:
     events = drafting.engine.generate(drafting.request(QUESTIONS[0]), lambda: False)
-    for _ in range(12):
+    for _ in range(4):
         next(events)
     events.close()  # type: ignore[attr-defined]
     plain = drafting.answer(drafting.request(QUESTIONS[0], cache_key="other", use_draft=False))

@@ -35,13 +35,19 @@ def demo_draft() -> LoadedModel:
 
 
 @pytest.fixture
-def mlx_folder(tmp_path: Path, demo_target: LoadedModel) -> Callable[..., Path]:
+def mlx_folder(tmp_path: Path, write_folder: Callable[..., Path]) -> Callable[..., Path]:
     """Writes a tiny random model in the layout of an MLX folder; named settings change its
     config.json."""
+    return lambda **changes: write_folder(tmp_path, **changes)
 
-    def write(**changes: Any) -> Path:
-        folder = tmp_path / "tiny-mlx"
-        folder.mkdir()
+
+@pytest.fixture(scope="session")
+def write_folder(demo_target: LoadedModel) -> Callable[..., Path]:
+    """The same below a folder that is given."""
+
+    def write(parent: Path, **changes: Any) -> Path:
+        folder = parent / "tiny-mlx"
+        folder.mkdir(parents=True)
         config = {
             "model_type": "qwen3",
             "hidden_size": HIDDEN,

@@ -53,7 +53,9 @@ def turns(engine: MLXEngine, count: int) -> list[tuple[int, ...]]:
 def answer(
     engine: MLXEngine, prompt: Sequence[PromptSegment], key: str = "chat/coding"
 ) -> GenerationFinished:
-    request = GenerationRequest(tuple(prompt), key, SamplingParams(temperature=0.0), max_tokens=12)
+    request = GenerationRequest(
+        tuple(prompt), key, SamplingParams(temperature=0.0), max_tokens=12, use_draft=False
+    )
     finished: Any = list(engine.generate(request, lambda: False))[-1]
     assert isinstance(finished, GenerationFinished)
     return finished

@@ -14,6 +14,7 @@ import pytest
 
 from engines.errors import GenerationError, ModelLoadError, NotEnoughMemory
 from engines.events import FinishReason, GenerationEvent, GenerationFinished, TextChunk
+from engines.kv.reuse import CacheLoss
 from engines.mlx.decoding import Decoder
 from engines.mlx.device import Device, DeviceKind
 from engines.mlx.engine import MLXEngine
@@ -266,14 +267,13 @@ RECURRENT = {
 def test_a_cache_that_cannot_go_back_is_continued_or_goes_back_to_a_mark(
     architecture: dict[str, Any], engine: MLXEngine, mlx_folder: Callable[..., Path]
 ) -> None:
-    info = load(engine, model=str(mlx_folder(**architecture)), draft_model="demo:draft")
-    assert "cannot go back" in info.draft_refused
+    info = load(engine, model=str(mlx_folder(**architecture)))
     assert info.kv_fixed_bytes > 0
-    first = finish(run(engine, max_tokens=20))
+    first = finish(run(engine, max_tokens=20, use_draft=False))
     longer = (first.token_ids, " and now more of it")
-    continued = run(engine, prompt=longer)
+    continued = run(engine, prompt=longer, use_draft=False)
     assert finish(continued).stats.cached_tokens == len(first.token_ids)
-    regenerated = run(engine, max_tokens=20)
+    regenerated = run(engine, max_tokens=20, use_draft=False)
     figures = finish(regenerated).stats
     assert figures.cached_tokens == figures.prompt_tokens - 1
     assert finish(regenerated).token_ids == first.token_ids
@@ -350,10 +350,28 @@ def test_parked_caches_make_room_for_a_turn() -> None:
             run(engine, cache_key=key)
         parked_bytes = engine.memory_bytes() - weights_bytes
         free_bytes[0] = 0
-        run(engine, cache_key="three")
-        assert engine.memory_bytes() - weights_bytes == parked_bytes * 2 // 3
+        third = finish(run(engine, cache_key="three"))
+        assert "KV caches of other conversations made room" in third.stats.memory_note
+        assert engine.memory_bytes() - weights_bytes < parked_bytes
+        free_bytes[0] = 8 * 2**30
         again = finish(run(engine, cache_key="one"))
         assert again.stats.cache_reuse is not None
-        assert again.stats.cache_reuse.was_evicted
+        assert again.stats.cache_reuse.loss is CacheLoss.EVICTED
+    finally:
+        engine.close()
+
+
+def test_a_turn_that_cannot_fit_is_refused_and_loses_nothing() -> None:
+    free_bytes = [8 * 2**30]
+    engine = MLXEngine(lambda: Device(DeviceKind.CPU, free_bytes[0]))
+    try:
+        load(engine)
+        first = finish(run(engine))
+        free_bytes[0] = 0
+        with pytest.raises(NotEnoughMemory, match="more memory, and 0 MiB are free"):
+            run(engine)
+        free_bytes[0] = 8 * 2**30
+        again = finish(run(engine))
+        assert again.stats.cached_tokens == first.stats.prompt_tokens - 1
     finally:
         engine.close()

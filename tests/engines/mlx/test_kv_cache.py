@@ -12,7 +12,7 @@ from mlx_lm.models.cache import ArraysCache, RotatingKVCache
 from mlx_lm.models.cache import KVCache as LayerCache
 
 from engines.mlx.cache_store import CacheStore, TurnCaches
-from engines.mlx.decoding import prefill
+from engines.mlx.decoding import feed_chunk
 from engines.mlx.kv_cache import (
     KVCache,
     KVQuantization,
@@ -29,8 +29,8 @@ BYTES_PER_TOKEN = 9 * 2 * 4 * 64 * 4
 
 def filled(model: LoadedModel, ids: Sequence[int]) -> KVCache:
     cache = create_kv_cache(model.network)
-    for _ in prefill(model.network, cache, ids, 32):
-        pass
+    for start in range(0, len(ids), 32):
+        feed_chunk(model.network, cache, list(ids[start : start + 32]))
     return cache
 
 
@@ -54,6 +54,20 @@ def test_a_fork_goes_its_own_way(demo_target: LoadedModel) -> None:
     assert twin.layers[0].offset == original.layers[0].offset + 1
     expected = next_logits(demo_target, filled(demo_target, IDS), 9)
     assert np.abs(next_logits(demo_target, original, 9) - expected).max() < 1e-3
+
+
+def test_a_fork_takes_no_memory_until_it_is_written(demo_target: LoadedModel) -> None:
+    original = filled(demo_target, IDS)
+    mx.eval([layer.state for layer in original.layers])
+    before_bytes = mx.get_active_memory()
+    twin = original.fork()
+    assert mx.get_active_memory() == before_bytes
+    next_logits(demo_target, twin, 7)
+    mx.eval([layer.state for layer in twin.layers])
+    grown_bytes = mx.get_active_memory() - before_bytes
+    assert grown_bytes >= original.size_bytes
+    del twin
+    assert original.size_bytes == 256 * BYTES_PER_TOKEN
 
 
 def test_one_token_is_always_left_to_feed(demo_target: LoadedModel) -> None:

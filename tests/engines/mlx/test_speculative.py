@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from engines.mlx.cache_store import TurnCaches
-from engines.mlx.decoding import Decoder, Token, prefill
+from engines.mlx.decoding import Decoder, Token, feed_chunk
 from engines.mlx.kv_cache import KVCache, create_kv_cache
 from engines.mlx.loaded_model import LoadedModel
 from engines.mlx.sampling import Sampler
@@ -60,8 +60,7 @@ def prompt_ids(model: LoadedModel) -> list[int]:
 
 def prefilled(model: LoadedModel, prompt: str = PROMPT) -> KVCache:
     cache = create_kv_cache(model.network)
-    for _ in prefill(model.network, cache, model.tokenizer.encode(prompt)[:-1], 64):
-        pass
+    feed_chunk(model.network, cache, model.tokenizer.encode(prompt)[:-1])
     return cache
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -37,7 +38,16 @@ def falling(rows: int) -> float:
     return 1 + 0.5 * (rows - 1) if rows < 8 else 2.14
 
 
-MACHINES = (flat, linear, kinked, falling)
+def measured(rows: int) -> float:
+    """llama.cpp with the embedded target on one core of an x86 server."""
+    known = ((1, 1.0), (2, 2.8), (4, 3.0), (8, 4.4), (16, 6.8), (32, 10.5), (64, 14.5))
+    for (left, left_units), (right, right_units) in pairwise(known):
+        if rows <= right:
+            return left_units + (right_units - left_units) * (rows - left) / (right - left)
+    return 14.5 * rows / 64
+
+
+MACHINES = (flat, linear, kinked, falling, measured)
 
 
 @dataclass
@@ -156,7 +166,9 @@ def test_a_noisy_machine_is_no_excuse() -> None:
     assert machine.gain * plain > 0.95
 
 
-@pytest.mark.parametrize(("row_costs", "gain"), [(flat, 5.0), (kinked, 1.6), (falling, 4.0)])
+@pytest.mark.parametrize(
+    ("row_costs", "gain"), [(flat, 8.0), (kinked, 1.6), (falling, 4.0), (measured, 2.5)]
+)
 def test_rewriting_a_file_is_fast_with_the_file_as_the_draft(
     row_costs: RowCosts, gain: float
 ) -> None:
@@ -167,7 +179,25 @@ def test_rewriting_a_file_is_fast_with_the_file_as_the_draft(
     machine.decode(speculation, text, 60)
     assert machine.gain > gain
     [count] = [each for each in speculation.counts if each.drafter == FILE_LOOKUP]
-    assert count.accepted_tokens > 0.9 * count.drafted_tokens
+    assert count.accepted_tokens > 0.8 * count.drafted_tokens
+
+
+def test_a_shorter_draft_is_taken_where_the_best_one_is_too_dear() -> None:
+    """So that a long passage is copied even where most of what may be lost is lost."""
+    file = list(range(5000, 5300))
+    record = SpeculationRecord()
+    speculation = Speculation(record, prose(60), FileLookup([file]))
+    for _ in range(6):
+        speculation.note_plain(0.01)
+    for rows in (2, 4, 8, 16, 32, 64, 2, 4, 8, 16, 32, 64):
+        record.costs.note_pass(rows, 0.01 * measured(rows))
+    speculation.observe(file[:70])
+    depths = []
+    for lost_units in (-100.0, 0.0, 2.0, 3.9):
+        record.account.lost_units = lost_units
+        plan = speculation.plan(100)
+        depths.append(plan.depth if plan else 0)
+    assert depths[0] > depths[1] > depths[2] > depths[3] == 0
 
 
 def test_the_prompt_is_a_draft_too() -> None:
