@@ -52,7 +52,10 @@ class Engine(Protocol):
         ...
 
     def forget(self, cache_key: str) -> None:
-        """Drop the KV cache of `cache_key`, if there is one."""
+        """Drop the KV cache of `cache_key`, in memory and on disk, if there is one.
+
+        A key that ends with a slash stands for all that begin with it: a whole conversation.
+        """
         ...
 
     def save_caches(self, gives_way: Cancelled) -> None:

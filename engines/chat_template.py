@@ -45,10 +45,19 @@ class ChatTemplate:
         source: Jinja source; empty stands for `PLAIN_TEMPLATE`.
         bos_token: Text of the begin-of-sequence token, as the template expects it.
         eos_token: The same for the end of a sequence.
+        reasoning_effort: `low`, `medium` or `high`, for templates that ask for it; None leaves
+            their own default.
     """
 
-    def __init__(self, source: str, bos_token: str = "", eos_token: str = "") -> None:
+    def __init__(
+        self,
+        source: str,
+        bos_token: str = "",
+        eos_token: str = "",
+        reasoning_effort: str | None = None,
+    ) -> None:
         self.source = source or PLAIN_TEMPLATE
+        self.reasoning_effort = reasoning_effort
         self.bos_token = bos_token
         self.eos_token = eos_token
 
@@ -82,6 +91,8 @@ class ChatTemplate:
             ChatTemplateError: the template does not compile, or refuses these messages.
         """
         options: dict[str, Any] = {} if reasoning is None else {"enable_thinking": reasoning}
+        if self.reasoning_effort is not None:
+            options["reasoning_effort"] = self.reasoning_effort
         try:
             text: str = self._template.render(
                 messages=[self._fields(message) for message in messages],

@@ -8,8 +8,11 @@
         ├── NotEnoughMemory          the model or its KV cache does not fit
         ├── ChatTemplateError        the model's chat template is missing or raises
         ├── ContextWindowExceeded    the prompt is longer than the context window
+        ├── DownloadError            a model cannot be fetched from its hub
+        ├── TrainingError            the training data or settings cannot be used
         ├── IncompatibleDraftModel   the draft and the target do not share a vocabulary
-        └── GenerationError          prefill or decode failed
+        ├── GenerationError          prefill or decode failed
+        └── UnknownMachine           a machine in words that means none
 
 Cancelling is an outcome (`FinishReason.CANCELLED`), not an error.
 """
@@ -68,9 +71,21 @@ class ContextWindowExceeded(EngineError):
         self.context_window_tokens = context_window_tokens
 
 
+class DownloadError(EngineError):
+    pass
+
+
+class TrainingError(EngineError):
+    pass
+
+
 class IncompatibleDraftModel(EngineError):
     pass
 
 
 class GenerationError(EngineError):
+    pass
+
+
+class UnknownMachine(EngineError):
     pass

@@ -20,6 +20,7 @@ from engines.base import Cancelled
 from engines.errors import ContextWindowExceeded, GenerationError, ModelLoadError, ModelNotFound
 from engines.events import FinishReason, GenerationEvent, LoadProgress
 from engines.generation import GenerationRun
+from engines.kv.owners import is_meant
 from engines.kv.prefix import common_prefix_length
 from engines.kv.reuse import CacheReuse, CacheSource
 from engines.types import GenerationRequest, LoadRequest, ModelInfo
@@ -152,7 +153,8 @@ class ScriptedEngine:
         return [len(self._tokenize(text)) for text in texts]
 
     def forget(self, cache_key: str) -> None:
-        self._caches.pop(cache_key, None)
+        for key in [each for each in self._caches if is_meant(each, cache_key)]:
+            del self._caches[key]
 
     def save_caches(self, gives_way: Cancelled) -> None:
         """Nothing of it outlives the process."""

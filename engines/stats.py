@@ -41,8 +41,10 @@ class GenerationStats:
             decode can reach on this machine.
         cache_reuse: What the prompt found in the KV cache.
         cache_note: Why more was prefilled than the turn is long; empty where it was not.
+        memory_note: What was done to fit the turn into memory; empty where it was nothing.
         draft_counts: Drafted and accepted tokens by drafter.
         plain_decode_tps: Tokens per second that this model decodes here without drafts.
+        engine_choice: Why this engine, where another one answered before; else empty.
     """
 
     engine: str
@@ -62,8 +64,10 @@ class GenerationStats:
     bandwidth_ceiling_tps: float | None = None
     cache_reuse: CacheReuse | None = None
     cache_note: str = ""
+    memory_note: str = ""
     draft_counts: tuple[DraftCount, ...] = ()
     plain_decode_tps: float | None = None
+    engine_choice: str = ""
 
     @property
     def prefill_tps(self) -> float | None:

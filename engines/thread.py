@@ -8,6 +8,7 @@ go to the sink given with each request, which must only take them in and return.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import sys
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from engines.base import Engine
+from engines.base import Cancelled, Engine
 from engines.errors import EngineError
 from engines.events import (
     CacheForgotten,
@@ -36,11 +37,18 @@ from engines.types import (
 
 EventSink = Callable[[EngineEvent], None]
 
-_SWITCH_INTERVAL_S = 0.0005
-"""While a turn runs: keeps a painting interface from holding the interpreter lock for 5 ms."""
+_SWITCH_INTERVAL_S = 0.0001
+"""While a turn runs: how long a painting interface keeps the interpreter lock after each pass.
+
+Beside a thread that paints 8 % of the time, tokens of 1.5 ms took 10 % longer with the usual 5 ms,
+6 % with 0.5 ms, and 2 to 3 % with 0.1 ms; shorter gained nothing.
+"""
 
 _IDLE_S = 0.5
 """Without a request before the KV caches are written to disk."""
+
+_LOOK_S = 30.0
+"""How often an idle thread looks whether it was told another time to stay loaded."""
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +67,11 @@ class Job:
         self.request = request
         self.sink = sink
         self._cancelled = threading.Event()
+        self.is_cancelled: Cancelled = self._cancelled.is_set
 
     def cancel(self) -> None:
         """Ask for the end; the job still reports how it ended."""
         self._cancelled.set()
-
-    def is_cancelled(self) -> bool:
-        return self._cancelled.is_set()
 
 
 class EngineThread:
@@ -75,17 +81,27 @@ class EngineThread:
         create: Makes the engine, on the engine's thread (this may import its library).
         load_request: The model to load.
         sink: Takes the events of the load: `LoadProgress`, then `ModelLoaded` or `EngineFailed`.
+        keep_alive_s: How long to stay loaded without a request; the thread ends after that.
+        clock: Tells seconds; tests pass their own.
     """
 
     def __init__(
-        self, create: Callable[[], Engine], load_request: LoadRequest, sink: EventSink
+        self,
+        create: Callable[[], Engine],
+        load_request: LoadRequest,
+        sink: EventSink,
+        keep_alive_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.load_request = load_request
         self.state = EngineState.LOADING
         self.info: ModelInfo | None = None
         self.failure: EngineFailed | None = None
         self.memory_bytes = 0
-        self.last_used_s = time.monotonic()
+        self._clock = clock
+        self.last_used_s = clock()
+        self._keep_alive_s = keep_alive_s
+        self._ending = threading.Lock()
         self._create = create
         self._load_sink = sink
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -99,9 +115,19 @@ class EngineThread:
     def submit(self, request: EngineRequest, sink: EventSink) -> Job:
         """Queue a request; its events go to `sink`, on this engine's thread."""
         job = Job(request, sink)
-        self.last_used_s = time.monotonic()
-        self._jobs.put(job)
+        with self._ending:
+            self.last_used_s = self._clock()
+            self._jobs.put(job)
         return job
+
+    def keep(self, keep_alive_s: float) -> bool:
+        """Stay loaded for so long after now and after each request; False if it is too late."""
+        with self._ending:
+            if self.state not in (EngineState.LOADING, EngineState.READY):
+                return False
+            self._keep_alive_s = keep_alive_s
+            self.last_used_s = self._clock()
+            return True
 
     @property
     def is_busy(self) -> bool:
@@ -122,28 +148,49 @@ class EngineThread:
             engine = self._load()
             while (job := self._next_job(engine)) is not None:
                 if self._closing.is_set():
-                    _refuse(job)
+                    self._leave_out(engine, job)
                     break
                 self._current = job
                 try:
                     self._serve(engine, job)
                 finally:
                     self._current = None
-                    self.last_used_s = time.monotonic()
+                    self.last_used_s = self._clock()
         finally:
+            self._refuse_waiting_jobs(engine)
             if engine is not None:
                 engine.close()
             self.state = EngineState.CLOSED
+            self.memory_bytes = 0
             self._refuse_waiting_jobs()
 
     def _next_job(self, engine: Engine | None) -> Job | None:
-        """Wait for a request, and keep the KV caches once the thread has been idle for a while."""
+        """Wait for a request, and keep the KV caches once the thread has been idle for a while.
+
+        None ends the thread: it was told to, or was idle for longer than it is kept.
+        """
         try:
             return self._jobs.get(timeout=_IDLE_S)
         except queue.Empty:
             if engine is not None:
                 self._save_caches(engine)
-        return self._jobs.get()
+        while not self._has_idled_enough():
+            left_s = self._keep_alive_s - (self._clock() - self.last_used_s)
+            try:
+                return self._jobs.get(timeout=min(_LOOK_S, max(left_s, 0.01)))
+            except queue.Empty:
+                continue
+        return None
+
+    def _has_idled_enough(self) -> bool:
+        """Whether the thread ends here; from then on it takes no request any more."""
+        with self._ending:
+            idle_s = self._clock() - self.last_used_s
+            is_over = idle_s >= self._keep_alive_s and self._jobs.empty()
+            if not is_over or self.state is not EngineState.READY:
+                return False
+            self.state = EngineState.CLOSED
+            return True
 
     def _save_caches(self, engine: Engine) -> None:
         try:
@@ -151,7 +198,14 @@ class EngineThread:
         except Exception as error:  # nobody asked for it, so nobody is told
             log.exception("the KV caches could not be kept", exc_info=error)
 
-    def _refuse_waiting_jobs(self) -> None:
+    def _leave_out(self, engine: Engine | None, job: Job) -> None:
+        """At the end nothing is run any more; but what was deleted must not be written to disk."""
+        if engine is not None and isinstance(job.request, ForgetCacheRequest):
+            self._serve(engine, job)
+        else:
+            _refuse(job)
+
+    def _refuse_waiting_jobs(self, engine: Engine | None = None) -> None:
         """Nobody waits for ever: what was submitted too late is answered as well."""
         while True:
             try:
@@ -159,7 +213,7 @@ class EngineThread:
             except queue.Empty:
                 return
             if job is not None:
-                _refuse(job)
+                self._leave_out(engine, job)
 
     def _load(self) -> Engine | None:
         started_s = time.perf_counter()

@@ -10,6 +10,8 @@ from typing import Any
 from engines.sampling_limits import check_sampling
 
 PENALTY_WINDOW_TOKENS = 64
+LONG_CONTEXT_TOKENS = 8192
+"""From here on a coarse KV cache is worth a warning."""
 
 
 class Role(StrEnum):
@@ -116,7 +118,13 @@ class LoadRequest:
         draft_model: The same for the draft model; None loads none.
         context_window_tokens: The limit to reserve for; None takes the model's own.
         kv_type: Element type of the KV cache: `f16`, `bf16`, `f32`, `q8_0` or `q4_0`.
+        adapter: LoRA weights to add to the model: a folder of MLX's, a GGUF file for llama.cpp.
         options: Engine-specific settings, such as the scripted engine's script and rate.
+        gpu_layers: Layers that llama.cpp computes on the GPU; None takes all, or where they do not
+            fit as many as do.
+        flash_attention: For llama.cpp; None lets it choose.
+        chunk_tokens: Prompt tokens to read in one pass at most; None leaves it to the engine.
+        draft_depth: Tokens to draft in one step at most; None leaves it to measurement.
     """
 
     engine: str
@@ -125,6 +133,11 @@ class LoadRequest:
     context_window_tokens: int | None = None
     kv_type: str = "f16"
     options: tuple[tuple[str, str], ...] = ()
+    adapter: str | None = None
+    gpu_layers: int | None = None
+    flash_attention: bool | None = None
+    chunk_tokens: int | None = None
+    draft_depth: int | None = None
 
 
 PromptSegment = str | tuple[int, ...]
@@ -191,7 +204,10 @@ class CountTokensRequest:
 
 @dataclass(frozen=True, slots=True)
 class ForgetCacheRequest:
-    """Drop the KV cache of `cache_key`; nothing happens when there is none."""
+    """Drop the KV cache of `cache_key`; nothing happens when there is none.
+
+    A key that ends with a slash stands for all that begin with it.
+    """
 
     cache_key: str
 
@@ -237,6 +253,21 @@ class ModelInfo:
     draft_refused: str = ""
     is_demo: bool = False
     memory_note: str = ""
+
+    @property
+    def kv_note(self) -> str:
+        """What to know about the KV cache's type; empty where there is nothing to say."""
+        if self.kv_type != "q4_0" or self.context_window_tokens < LONG_CONTEXT_TOKENS:
+            return ""
+        return (
+            "A q4_0 KV cache reads prompts slowly and loses detail in long contexts; q8_0 is the"
+            " safe way to save memory."
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that a user should read once the model is loaded."""
+        return tuple(note for note in (self.memory_note, self.kv_note) if note)
 
     def kv_cache_bytes(self, context_length_tokens: int) -> int:
         """Bytes of KV cache in use by `context_length_tokens` of context."""

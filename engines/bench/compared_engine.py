@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from engines.events import FinishReason, GenerationEvent, GenerationFinished, Lo
 from engines.stats import GenerationStats
 from engines.types import GenerationRequest, LoadRequest, ModelInfo
 
-OpenLoop = Callable[[str, Engine], LibraryLoop]
+OpenLoop = Callable[[LoadRequest, Engine], LibraryLoop]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,27 @@ class LibraryRequest(GenerationRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class UnlearnedRequest(GenerationRequest):
+    """A generation by our engine that knows nothing yet of what drafts cost and bring here."""
+
+
+@dataclass(frozen=True, slots=True)
+class BareTurnRequest(GenerationRequest):
+    """Time turns that read `prompt_tokens` behind the prompt's length; reported as TTFT."""
+
+    prompt_tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RowCostRequest(GenerationRequest):
     """Time passes of `rows` tokens behind the prompt's length; reported as TTFT."""
 
     rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRequest(GenerationRequest):
+    """Keep all KV caches on disk, as the app does when it rests; reported as TTFT."""
 
 
 class ComparedEngine:
@@ -39,7 +57,7 @@ class ComparedEngine:
         self, request: LoadRequest, report: Callable[[LoadProgress], None], cancelled: Cancelled
     ) -> ModelInfo:
         self._info = self._engine.load(request, report, cancelled)
-        self.loop = self._open_loop(request.engine, self._engine)
+        self.loop = self._open_loop(request, self._engine)
         return self._info
 
     def generate(
@@ -50,6 +68,14 @@ class ComparedEngine:
                 yield self._generate_by_library(request)
             case RowCostRequest():
                 yield self._time_rows(request)
+            case BareTurnRequest():
+                yield self._time_turn(request)
+            case SaveRequest():
+                yield self._save(request)
+            case UnlearnedRequest():
+                assert self.loop is not None
+                self.loop.unlearn()
+                yield from self._engine.generate(request, cancelled)
             case _:
                 yield from self._engine.generate(request, cancelled)
 
@@ -83,6 +109,18 @@ class ComparedEngine:
         pass_s = self.loop.pass_s(request.rows, len(prompt_ids))
         return self._finished(prompt_ids, LoopTimes((), pass_s, pass_s))
 
+    def _time_turn(self, request: BareTurnRequest) -> GenerationFinished:
+        assert self.loop is not None
+        context_ids = _ids(request)
+        turn_s = self.loop.turn_s(request.prompt_tokens, len(context_ids))
+        return self._finished(context_ids, LoopTimes((), turn_s, turn_s))
+
+    def _save(self, request: SaveRequest) -> GenerationFinished:
+        started_s = time.perf_counter()
+        self._engine.save_caches(lambda: False)
+        save_s = time.perf_counter() - started_s
+        return self._finished(_ids(request), LoopTimes((), save_s, save_s))
+
     def _finished(self, prompt_ids: Sequence[int], times: LoopTimes) -> GenerationFinished:
         assert self._info is not None
         stats = GenerationStats(
@@ -91,7 +129,7 @@ class ComparedEngine:
             quantization=self._info.quantization,
             prompt_tokens=len(prompt_ids),
             cached_tokens=0,
-            generated_tokens=len(times.token_ids),
+            generated_tokens=times.generated_tokens,
             ttft_s=times.first_token_s,
             prefill_s=times.first_token_s,
             decode_s=times.last_token_s - times.first_token_s,

@@ -19,12 +19,18 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
-    """Runs of both loops, pair by pair in the order they were made."""
+    """Runs of both loops, pair by pair in the order they were made.
+
+    Args:
+        tool_tps: Speeds by the library's own program, one for each pair; empty without one.
+    """
 
     ours: tuple[Run, ...]
     library: tuple[Run, ...]
     library_name: str
     ceiling_tps: float | None
+    tool_name: str = ""
+    tool_tps: tuple[float, ...] = ()
 
     @property
     def ratio_to_library(self) -> float | None:
@@ -39,6 +45,11 @@ class DecodeResult:
             "ours_tps": ours_tps,
             "library_tps": library.median if library else None,
             "library": self.library_name,
+            "tool": self.tool_name or None,
+            "tool_tps": median(self.tool_tps),
+            "ratio_to_tool": median(paired_ratios(_speeds(self.ours), self.tool_tps))
+            if self.tool_tps
+            else None,
             "decode_tps": ours_tps,
             "effective_tps": median(run.effective_tps for run in self.ours),
             "bandwidth_ceiling_tps": self.ceiling_tps,
@@ -77,13 +88,20 @@ def measure_decode(
     first = bench.run_ours(prompt_ids, tokens)
     length = len(first.token_ids)
 
+    tool_tps: list[float] = []
+
     def note(name: str, run: Run) -> None:
         report(f"{name}: {run.decode_tps or 0:.1f} tok/s")
+
+    def run_library() -> Run:
+        if bench.loop.tool_name:
+            tool_tps.append(bench.loop.tool_decode_tps(length))
+        return bench.run_library(prompt_ids, length)
 
     ours, library = in_turns(
         repeat or _enough_runs(first),
         lambda: bench.run_ours(prompt_ids, length),
-        lambda: bench.run_library(prompt_ids, length),
+        run_library,
         note,
     )
     ceiling_tps = (
@@ -91,7 +109,10 @@ def measure_decode(
         if memory_bandwidth_bytes_per_s
         else None
     )
-    return DecodeResult(tuple(ours), tuple(library), bench.loop.name, ceiling_tps)
+    loop = bench.loop
+    return DecodeResult(
+        tuple(ours), tuple(library), loop.name, ceiling_tps, loop.tool_name, tuple(tool_tps)
+    )
 
 
 def _enough_runs(first: Run) -> int:

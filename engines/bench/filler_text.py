@@ -27,6 +27,12 @@ def filler_ids(encode: Callable[[str], list[int]], tokens: int, seed: int) -> li
     return ids[:tokens]
 
 
+def filler_text(words: int, seed: int) -> str:
+    """Made-up sentences of so many words together."""
+    sentences = _sentences(Random(seed))
+    return " ".join(itertools.islice(sentences, words))
+
+
 def _sentences(random: Random) -> itertools.chain[str]:
     return itertools.chain.from_iterable(_sentence(random) for _ in itertools.count())
 

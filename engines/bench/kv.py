@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ QUESTION_TOKENS = 24
 ANSWER_TOKENS = 8
 RESTART_TOKENS = 8192
 KV_TYPES = ("f16", "q8_0", "q4_0")
+_CHATS_PER_REPEAT = 3
+_PREFILL_LIMITS = 2
+"""A long conversation is prefilled whole: so many time limits may go into the first of them."""
 Report = Callable[[str], None]
 
 
@@ -31,23 +35,29 @@ Report = Callable[[str], None]
 class KvResult:
     """Args:
     turn_ttft_s: Median TTFT of each turn of a chat with questions of equal length.
-    turn_prefilled_tokens: Tokens prefilled in each turn.
-    bare_turn10_over_turn1: The same ratio of bare passes over one question behind as much context:
-        what attention to a longer context costs by itself, whatever the cache does.
+    turn_prefilled_tokens, turn_cached_tokens: Tokens prefilled and reused in each turn.
+    turn10_over_turn1: TTFT of the last turn ÷ TTFT of the first.
+    bare_turn10_over_turn1: The same of the bare library reading as many tokens behind as many: what
+        attention to a longer context costs by itself, whatever the cache does.
+    turn1_over_bare, turn10_over_bare: TTFT of a turn ÷ that of the bare library: what we add.
     restart_speedup: TTFT of prefilling a conversation ÷ TTFT after a restart.
     restart_context_tokens: Length of that conversation.
+    restart_limited_by: What keeps it from 8k tokens: `window`, `time`, or nothing.
     *_prefilled_tokens: Tokens of earlier turns that were prefilled once more.
     kv_bytes_per_token: By KV cache type; None where the engine refuses it for this model.
     """
 
     turn_ttft_s: tuple[float, ...]
     turn_prefilled_tokens: tuple[int, ...]
-    bare_turn10_over_turn1: float | None
+    turn_cached_tokens: tuple[int, ...]
+    bare_turn1_s: float | None
+    bare_turn10_s: float | None
     branch_prefilled_tokens: int
     switch_back_prefilled_tokens: int
     restart_ttft_s: float | None
     cold_ttft_s: float | None
     restart_context_tokens: int
+    restart_limited_by: str
     restart_prefilled_tokens: int
     kv_bytes_per_token: dict[str, int | None]
     rss_growth: RssGrowth
@@ -64,6 +74,9 @@ class KvResult:
         derived = {
             "restart_speedup": self.restart_speedup,
             "turn10_over_turn1": self.turn10_over_turn1,
+            "bare_turn10_over_turn1": ratio(self.bare_turn10_s, self.bare_turn1_s),
+            "turn1_over_bare": ratio(self.turn_ttft_s[0], self.bare_turn1_s),
+            "turn10_over_bare": ratio(self.turn_ttft_s[-1], self.bare_turn10_s),
         }
         return derived | asdict(self) | {"rss_growth": self.rss_growth.to_json()}
 
@@ -78,69 +91,83 @@ def measure_kv(
     """Everything about one model's KV cache; loads it several times.
 
     Args:
-        time_limit_s: For prefilling the conversation that is reopened after a restart; a slow
-            machine gets a shorter one.
+        time_limit_s: The conversation that is reopened after a restart is as long as can be
+            prefilled in twice that; it is repeated where there is time.
         cycles: How often to load and unload for the growth of memory; the model is small or the
             user patient.
     """
+    report(f"loading and unloading {cycles} times")
+    rss_growth = measure_load_cycles(request, cycles)
     with tempfile.TemporaryDirectory(prefix="llm-tui-kv-") as folder:
         create = partial(create_for, kv_folder=Path(folder))
         open_bench = partial(Workbench, create=create)
         with open_bench(request) as bench:
-            report("a chat of ten turns")
-            turn_ttft_s, turn_tokens, branched = _measure_turns(bench, repeat)
-            bare_ratio = _measure_bare_passes(bench)
+            report("chats of ten turns")
+            turns = _measure_turns(bench, repeat, time_limit_s / 4)
             report("switching to another profile and back")
             switched = _measure_switch(bench, open_bench)
-        report("restarting")
-        cold_s, restart_s, length, prefilled = _measure_restart(
-            open_bench, request, repeat, time_limit_s
-        )
+        restart = _measure_restart(open_bench, request, repeat, time_limit_s, report)
     report("KV cache types")
     kv_bytes = {kv_type: _bytes_per_token(request, kv_type) for kv_type in KV_TYPES}
-    report(f"loading and unloading {cycles} times")
     return KvResult(
-        turn_ttft_s,
-        turn_tokens,
-        bare_ratio,
-        branched,
+        tuple(median(turn) or 0.0 for turn in turns.ttft_s),
+        tuple(turns.prefilled_tokens),
+        tuple(turns.cached_tokens),
+        median(turns.bare_first_s),
+        median(turns.bare_last_s),
+        turns.branch_prefilled_tokens,
         switched,
-        restart_s,
-        cold_s,
-        length,
-        prefilled,
+        median(restart.warm_s),
+        median(restart.cold_s),
+        restart.context_tokens,
+        restart.limited_by,
+        restart.prefilled_tokens,
         kv_bytes,
-        measure_load_cycles(request, cycles),
+        rss_growth,
     )
 
 
-def _measure_turns(bench: Workbench, repeat: int) -> tuple[tuple[float, ...], tuple[int, ...], int]:
-    """Median TTFT and prefilled tokens by turn, and what a branch prefills again."""
+@dataclass
+class _Turns:
+    """Figures of chats, by turn, and of branches from their middle."""
+
+    ttft_s: list[list[float]] = field(default_factory=lambda: [[] for _ in range(TURNS)])
+    prefilled_tokens: list[int] = field(default_factory=lambda: [0] * TURNS)
+    cached_tokens: list[int] = field(default_factory=lambda: [0] * TURNS)
+    bare_first_s: list[float] = field(default_factory=list)
+    bare_last_s: list[float] = field(default_factory=list)
+    branch_prefilled_tokens: int = 0
+
+
+def _measure_turns(bench: Workbench, repeat: int, time_limit_s: float) -> _Turns:
+    """Chats with the bare library in alternation; many where they are quick, as they are short."""
     ConversationRun(bench, "warm-up").take_turn(QUESTION_TOKENS, ANSWER_TOKENS)
-    times_s: list[list[float]] = [[] for _ in range(TURNS)]
-    prefilled = [0] * TURNS
-    branched = 0
-    for number in range(repeat):
-        chat = ConversationRun(bench, f"chat-{number}")
-        middle: tuple[int, ...] = ()
-        for turn in range(TURNS):
-            run = chat.take_turn(QUESTION_TOKENS, ANSWER_TOKENS)
-            times_s[turn].append(run.ttft_s)
-            prefilled[turn] = run.prompt_tokens - run.cached_tokens
-            if turn + 1 == BRANCH_TURN:
-                middle = chat.sequence
-        branch = ConversationRun(bench, f"branch-{number}", middle)
-        run = branch.take_turn(QUESTION_TOKENS, ANSWER_TOKENS)
-        branched = max(branched, prefilled_again(run, len(middle)))
-        bench.forget(chat.cache_key)
-        bench.forget(branch.cache_key)
-    return tuple(median(turn) or 0.0 for turn in times_s), tuple(prefilled), branched
+    turns, started_s = _Turns(), time.monotonic()
+    for number in range(_CHATS_PER_REPEAT * repeat):
+        if number >= repeat and time.monotonic() - started_s > time_limit_s:
+            break
+        _take_turns(bench, number, turns)
+        prefilled, cached = turns.prefilled_tokens, turns.cached_tokens
+        turns.bare_first_s.append(bench.time_bare_turn(prefilled[0], cached[0]))
+        turns.bare_last_s.append(bench.time_bare_turn(prefilled[-1], cached[-1]))
+    return turns
 
 
-def _measure_bare_passes(bench: Workbench) -> float | None:
-    earlier_tokens = (TURNS - 1) * (QUESTION_TOKENS + ANSWER_TOKENS)
-    first_s = bench.time_rows(QUESTION_TOKENS, 1)
-    return ratio(bench.time_rows(QUESTION_TOKENS, earlier_tokens), first_s)
+def _take_turns(bench: Workbench, number: int, turns: _Turns) -> None:
+    chat = ConversationRun(bench, f"chat-{number}")
+    middle: tuple[int, ...] = ()
+    for turn in range(TURNS):
+        run = chat.take_turn(QUESTION_TOKENS, ANSWER_TOKENS)
+        turns.ttft_s[turn].append(run.ttft_s)
+        turns.prefilled_tokens[turn] = run.prompt_tokens - run.cached_tokens
+        turns.cached_tokens[turn] = run.cached_tokens
+        if turn + 1 == BRANCH_TURN:
+            middle = chat.sequence
+    branch = ConversationRun(bench, f"branch-{number}", middle)
+    again = prefilled_again(branch.take_turn(QUESTION_TOKENS, ANSWER_TOKENS), len(middle))
+    turns.branch_prefilled_tokens = max(turns.branch_prefilled_tokens, again)
+    bench.forget(chat.cache_key)
+    bench.forget(branch.cache_key)
 
 
 def _measure_switch(bench: Workbench, open_bench: Callable[[LoadRequest], Workbench]) -> int:
@@ -157,39 +184,56 @@ def _measure_switch(bench: Workbench, open_bench: Callable[[LoadRequest], Workbe
     return prefilled_again(run, earlier_tokens)
 
 
+@dataclass
+class _Restarts:
+    cold_s: list[float] = field(default_factory=list)
+    warm_s: list[float] = field(default_factory=list)
+    context_tokens: int = 0
+    limited_by: str = ""
+    prefilled_tokens: int = 0
+
+
 def _measure_restart(
     open_bench: Callable[[LoadRequest], Workbench],
     request: LoadRequest,
     repeat: int,
     time_limit_s: float,
-) -> tuple[float | None, float | None, int, int]:
+    report: Report,
+) -> _Restarts:
     """TTFT of a long conversation: prefilled, and continued by an engine started anew."""
-    cold_s, restart_s = list[float](), list[float]()
-    length = prefilled = 0
+    restarts, started_s = _Restarts(), time.monotonic()
     for number in range(repeat):
+        if number and time.monotonic() - started_s + restarts.cold_s[-1] > time_limit_s:
+            break
         key = f"restart-{number}"
         with open_bench(request) as bench:
-            length = length or _restart_tokens(bench, time_limit_s / repeat)
+            if not number:
+                restarts.context_tokens, restarts.limited_by = _restart_tokens(bench, time_limit_s)
+            report(f"restart {number + 1}: prefilling {restarts.context_tokens:,} tokens")
             bench.run_ours(filler_ids(bench.encode, 64, seed=number), 2)
             chat = ConversationRun(bench, key)
-            cold_s.append(chat.take_turn(length, ANSWER_TOKENS).ttft_s)
+            cold_s = chat.take_turn(restarts.context_tokens, ANSWER_TOKENS).ttft_s
+            bench.save_caches()
+        report(f"restart {number + 1}: that took {cold_s:.1f} s; reopening them")
         with open_bench(request) as bench:
             bench.run_ours(filler_ids(bench.encode, 64, seed=number), 2)
             earlier_tokens = len(chat.sequence)
-            again = ConversationRun(bench, key, chat.sequence)
-            run = again.take_turn(8, ANSWER_TOKENS)
-            restart_s.append(run.ttft_s)
-            prefilled = max(prefilled, prefilled_again(run, earlier_tokens))
+            run = ConversationRun(bench, key, chat.sequence).take_turn(8, ANSWER_TOKENS)
             bench.forget(key)
-    return median(cold_s), median(restart_s), length, prefilled
+        restarts.cold_s.append(cold_s)
+        restarts.warm_s.append(run.ttft_s)
+        again = prefilled_again(run, earlier_tokens)
+        restarts.prefilled_tokens = max(restarts.prefilled_tokens, again)
+    return restarts
 
 
-def _restart_tokens(bench: Workbench, time_limit_s: float) -> int:
-    """As long a conversation as the window takes and the time allows."""
+def _restart_tokens(bench: Workbench, time_limit_s: float) -> tuple[int, str]:
+    """As long a conversation as the window takes and the time allows, and what limits it."""
     room_tokens = bench.info.context_window_tokens - QUESTION_TOKENS - 2 * ANSWER_TOKENS
     probe = bench.run_ours(filler_ids(bench.encode, min(256, room_tokens), seed=-1), 1)
-    in_time = int(time_limit_s * (probe.prefill_tps or 0)) // 256 * 256
-    return min(RESTART_TOKENS, room_tokens, max(256, in_time))
+    in_time = max(256, int(_PREFILL_LIMITS * time_limit_s * (probe.prefill_tps or 0)) // 256 * 256)
+    limits = {RESTART_TOKENS: "", room_tokens: "window", in_time: "time"}
+    return min(limits), limits[min(limits)]
 
 
 def _bytes_per_token(request: LoadRequest, kv_type: str) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
@@ -12,34 +13,46 @@ from engines.bench.filler_text import OPENING
 from engines.bench.workbench import Workbench
 from engines.types import LoadRequest
 
-_SETTLED_AFTER = 2
-"""Cycles after which a library has allocated what it keeps for good."""
+_WARM_UP_CYCLES = 5
+"""After them, a library has allocated what it keeps for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class RssGrowth:
-    """Resident bytes of the process after each load, use and unload; at least three of them."""
+    """Resident bytes of the process over loads and unloads.
+
+    Args:
+        rss_bytes: After each unload.
+        loaded_rss_bytes: While the model is loaded and has written a few tokens.
+    """
 
     rss_bytes: tuple[int, ...]
-
-    @property
-    def growth(self) -> float | None:
-        """Growth from the second cycle to the last, as a share of it."""
-        if len(self.rss_bytes) <= _SETTLED_AFTER:
-            return None
-        start = self.rss_bytes[_SETTLED_AFTER - 1]
-        return (self.rss_bytes[-1] - start) / start
+    loaded_rss_bytes: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {"growth": self.growth, "cycles": len(self.rss_bytes), "rss_bytes": self.rss_bytes}
+        """`growth` is from the first cycle to the last, as a share of it."""
+        return asdict(self) | {
+            "cycles": len(self.rss_bytes),
+            "growth": _growth(self.rss_bytes, 1),
+            "growth_after_warm_up": _growth(self.rss_bytes, _WARM_UP_CYCLES),
+            "loaded_growth": _growth(self.loaded_rss_bytes, 1),
+        }
+
+
+def _growth(sizes: Sequence[int], from_cycle: int) -> float | None:
+    if len(sizes) <= from_cycle:
+        return None
+    start = sizes[from_cycle - 1]
+    return (sizes[-1] - start) / start
 
 
 def measure_load_cycles(request: LoadRequest, cycles: int) -> RssGrowth:
     """Load the model, let it write a few tokens and unload it, `cycles` times."""
-    process, sizes = psutil.Process(), list[int]()
+    process, sizes, loaded_sizes = psutil.Process(), list[int](), list[int]()
     for _ in range(cycles):
         with Workbench(request) as bench:
             bench.run_ours(bench.encode(OPENING), 8)
+            loaded_sizes.append(process.memory_info().rss)
         gc.collect()
         sizes.append(process.memory_info().rss)
-    return RssGrowth(tuple(sizes))
+    return RssGrowth(tuple(sizes), tuple(loaded_sizes))

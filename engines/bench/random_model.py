@@ -7,6 +7,7 @@ write means nothing.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,19 @@ from engines.errors import ModelNotFound
 
 PREFIX = "random:"
 CONTEXT_WINDOW_TOKENS = 16_384
+_UNUSED = 5
+"""The token type of a filled-up vocabulary, from llama.cpp's `llama_token_type`."""
+
 _ROPE_BASE = 1_000_000.0
 _NORM_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A Qwen3 model; with `experts`, Qwen3-MoE, whose feed-forward size is one expert's."""
+    """A Qwen3 model; with `experts`, Qwen3-MoE, whose feed-forward size is one expert's.
+
+    `vocabulary` 0 is the embedded model's; a larger one is filled up with tokens that mean nothing.
+    """
 
     hidden: int
     layers: int
@@ -39,19 +46,21 @@ class Shape:
     feed_forward: int
     experts: int = 0
     experts_used: int = 0
+    vocabulary: int = 0
 
     @property
     def architecture(self) -> str:
         return "qwen3moe" if self.experts else "qwen3"
 
 
+_QWEN3_VOCABULARY = 151_936
 SHAPES = {
     "tiny": Shape(256, 2, 4, 2, 64, 512),
     "100M": Shape(768, 12, 12, 4, 64, 2560),
     "1B": Shape(2048, 20, 32, 8, 64, 6144),
-    "0.6B": Shape(1024, 28, 16, 8, 128, 3072),  # Qwen3-0.6B
-    "8B": Shape(4096, 36, 32, 8, 128, 12288),  # Qwen3-8B
-    "30B-A3B": Shape(2048, 48, 32, 4, 128, 768, 128, 8),  # Qwen3-30B-A3B
+    "0.6B": Shape(1024, 28, 16, 8, 128, 3072, vocabulary=_QWEN3_VOCABULARY),  # Qwen3-0.6B
+    "8B": Shape(4096, 36, 32, 8, 128, 12288, vocabulary=_QWEN3_VOCABULARY),  # Qwen3-8B
+    "30B-A3B": Shape(2048, 48, 32, 4, 128, 768, 128, 8, _QWEN3_VOCABULARY),  # Qwen3-30B-A3B
 }
 
 
@@ -83,8 +92,9 @@ def write_random_model(path: Path, shape: Shape, recipe: Recipe, name: str) -> N
     template = demo_model_path("demo:target")
     assert template is not None
     metadata = read_encoded_metadata(template)
-    vocabulary_size = _array_length(metadata["tokenizer.ggml.tokens"])
     kept = {key: value for key, value in metadata.items() if key.startswith("tokenizer.")}
+    _fill_vocabulary(kept, shape.vocabulary)
+    vocabulary_size = _array_length(kept["tokenizer.ggml.tokens"])
     tensors = list(_tensors(shape, recipe, vocabulary_size))
     write_gguf(path, _metadata(shape, recipe, name) | kept, tensors, _content)
 
@@ -157,6 +167,23 @@ def _content(tensor: TensorPlan) -> Iterator[bytes]:
     else:
         rows = math.prod(tensor.shape[1:])
         yield from random_blocks(tensor.type_id, rows, tensor.shape[0], seed=tensor.name)
+
+
+def _fill_vocabulary(tokenizer: dict[str, bytes], vocabulary_size: int) -> None:
+    """Add unused tokens until there are `vocabulary_size`."""
+    first = _array_length(tokenizer["tokenizer.ggml.tokens"])
+    if vocabulary_size <= first:
+        return
+    names = (f"<unused{number}>".encode() for number in range(first, vocabulary_size))
+    fillings = {
+        "tokenizer.ggml.tokens": b"".join(struct.pack("<Q", len(name)) + name for name in names),
+        "tokenizer.ggml.token_type": struct.pack("<i", _UNUSED) * (vocabulary_size - first),
+        "tokenizer.ggml.scores": bytes(4 * (vocabulary_size - first)),
+    }
+    for key in fillings.keys() & tokenizer.keys():
+        array = tokenizer[key]
+        length = struct.pack("<Q", vocabulary_size)
+        tokenizer[key] = array[:8] + length + array[16:] + fillings[key]
 
 
 def _array_length(encoded: bytes) -> int:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.bench.figures import Run, Spread, median, paired_ratios, ratio
-from engines.bench.prompts import chat_ids, prompt_classes
+from engines.bench.long_turns import TURN_TOKENS, LongTurns, measure_long_turns
+from engines.bench.prompts import Prompt, chat_prompt, prompt_classes
+from engines.bench.row_costs import RowCosts, measure_row_costs
 from engines.bench.workbench import Workbench
 
-ROW_COUNTS = (1, 2, 4, 8, 16)
-_ROW_CONTEXT_TOKENS = 128
+PLAIN, OURS, LIBRARY = "plain", "ours", "library"
 Report = Callable[[str], None]
 
 
@@ -26,6 +27,7 @@ class ClassResult:
     def to_json(self) -> dict[str, Any]:
         drafted = sum(run.drafted_tokens for run in self.ours)
         plain, ours, library = map(_spread, (self.plain, self.ours, self.library))
+        gains = paired_ratios(_speeds(self.ours), _speeds(self.plain))
         differing = [
             _first_difference(run.token_ids, plain.token_ids)
             for run, plain in zip(self.ours, self.plain, strict=True)
@@ -34,11 +36,16 @@ class ClassResult:
             "plain_tps": plain.median if plain else None,
             "ours_tps": ours.median if ours else None,
             "library_tps": library.median if library else None,
-            "net_gain": median(paired_ratios(_speeds(self.ours), _speeds(self.plain))),
+            "net_gain": median(gains),
+            "best_net_gain": max(gains, default=None),
             "library_net_gain": median(paired_ratios(_speeds(self.library), _speeds(self.plain)))
             if self.library
             else None,
             "acceptance": ratio(sum(run.accepted_tokens for run in self.ours), drafted),
+            "library_acceptance": ratio(
+                sum(run.accepted_tokens for run in self.library),
+                sum(run.drafted_tokens for run in self.library),
+            ),
             "drafted_tokens": drafted,
             "identical": all(index is None for index in differing),
             "differing_runs": sum(index is not None for index in differing),
@@ -50,13 +57,15 @@ class ClassResult:
 @dataclass(frozen=True, slots=True)
 class SpeculativeResult:
     """Args:
-    row_costs: Time of a verifying pass by its rows, relative to one row.
+    classes: Greedy answers of their natural length.
+    long_turns: Longer ones, by which the promise that drafts never cost much is judged.
     note: Why the library has no figure, or our engine no draft model.
     """
 
     classes: dict[str, ClassResult]
+    long_turns: LongTurns
     library_name: str
-    row_costs: dict[int, float]
+    row_costs: RowCosts
     note: str
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +75,8 @@ class SpeculativeResult:
             "identical": all(result["identical"] for result in classes.values()),
             "net_gain": median(result["net_gain"] for result in classes.values()),
             "library": self.library_name or None,
-            "row_costs": {str(rows): cost for rows, cost in self.row_costs.items()},
+            "long_turns": self.long_turns.to_json(),
+            **self.row_costs.to_json(),
             "note": self.note,
         }
 
@@ -74,50 +84,59 @@ class SpeculativeResult:
 def measure_speculative(
     bench: Workbench, tokens: int, repeat: int, report: Report = lambda line: None
 ) -> SpeculativeResult:
-    """Greedy answers of at most `tokens` tokens to every prompt of every class."""
+    """Greedy answers of at most `tokens` tokens to every prompt of every class, then long turns.
+
+    With fewer tokens than a long turn has these are short too, and tell nothing.
+    """
     report("timing passes of several rows")
-    row_costs = measure_row_costs(bench, ROW_COUNTS, _ROW_CONTEXT_TOKENS)
-    _warm_up(bench)
+    row_costs = measure_row_costs(bench)
+    prompts = {
+        name: [chat_prompt(bench.encode, bench.info, question) for question in questions]
+        for name, questions in prompt_classes().items()
+    }
+    _warm_up(bench, next(iter(prompts.values()))[0])
     results = {}
-    for name, prompts in prompt_classes().items():
-        questions = [chat_ids(bench.encode, bench.info, prompt) for prompt in prompts]
-        results[name] = _measure_class(bench, questions * repeat, tokens)
+    for name, of_class in prompts.items():
+        results[name] = _measure_class(bench, of_class, tokens, repeat)
         figures = results[name].to_json()
         report(f"{name}: plain {figures['plain_tps']:.0f}, ours {figures['ours_tps']:.0f} tok/s")
-    return SpeculativeResult(results, bench.loop.speculative_name, row_costs, _note(bench))
+    long_turns = measure_long_turns(bench, prompts, repeat, report, min(tokens, TURN_TOKENS))
+    return SpeculativeResult(
+        results, long_turns, bench.loop.speculative_name, row_costs, _note(bench)
+    )
 
 
-def measure_row_costs(
-    bench: Workbench, row_counts: Sequence[int], context_tokens: int
-) -> dict[int, float]:
-    """Seconds of a pass by its rows ÷ the seconds of a pass of one row."""
-    one_row_s = bench.time_rows(1, context_tokens)
-    return {
-        rows: 1.0 if rows == 1 else bench.time_rows(rows, context_tokens) / one_row_s
-        for rows in row_counts
-    }
+def _measure_class(
+    bench: Workbench, prompts: Sequence[Prompt], tokens: int, repeat: int
+) -> ClassResult:
+    """The library's loop knows no end: it writes as many tokens as plain decode did."""
+    lengths: dict[Prompt, int] = {}
+
+    def run(side: str, prompt: Prompt) -> Run:
+        if side == LIBRARY:
+            length = lengths.get(prompt, tokens)
+            return bench.run_library(prompt.token_ids, length, use_draft=True)
+        made = bench.run_ours(
+            prompt.token_ids, tokens, use_draft=side == OURS, references=prompt.references
+        )
+        lengths[prompt] = len(made.token_ids)
+        return made
+
+    sides = [PLAIN, OURS] + ([LIBRARY] if bench.loop.speculative_name else [])
+    runs: dict[str, list[Run]] = {PLAIN: [], OURS: [], LIBRARY: []}
+    for number in range(repeat):
+        for prompt in prompts:
+            for side in sides if number % 2 == 0 else reversed(sides):
+                runs[side].append(run(side, prompt))
+    return ClassResult(tuple(runs[PLAIN]), tuple(runs[OURS]), tuple(runs[LIBRARY]))
 
 
-def _measure_class(bench: Workbench, prompts: list[list[int]], tokens: int) -> ClassResult:
-    plain, ours, library = list[Run](), list[Run](), list[Run]()
-    for number, prompt_ids in enumerate(prompts):
-        for use_draft in (False, True) if number % 2 == 0 else (True, False):
-            run = bench.run_ours(prompt_ids, tokens, use_draft=use_draft)
-            (ours if use_draft else plain).append(run)
-        if bench.loop.speculative_name:
-            length = len(plain[-1].token_ids)
-            library.append(bench.run_library(prompt_ids, length, use_draft=True))
-    return ClassResult(tuple(plain), tuple(ours), tuple(library))
-
-
-def _warm_up(bench: Workbench) -> None:
+def _warm_up(bench: Workbench, prompt: Prompt) -> None:
     """One answer with drafts, after which the depth is chosen by what was measured here."""
-    first = next(iter(prompt_classes().values()))[0]
-    prompt_ids = chat_ids(bench.encode, bench.info, first)
-    bench.run_ours(prompt_ids, 48, use_draft=True)
-    bench.run_ours(prompt_ids, 16)
+    bench.run_ours(prompt.token_ids, 48, use_draft=True)
+    bench.run_ours(prompt.token_ids, 16)
     if bench.loop.speculative_name:
-        bench.run_library(prompt_ids, 16, use_draft=True)
+        bench.run_library(prompt.token_ids, 16, use_draft=True)
 
 
 def _note(bench: Workbench) -> str:
@@ -126,8 +145,8 @@ def _note(bench: Workbench) -> str:
         parts.append("No draft model was given.")
     elif bench.info.draft_refused:
         parts.append(bench.info.draft_refused)
-    if not bench.loop.speculative_name:
-        parts.append("The library brings no speculative loop that can be called from here.")
+    elif not bench.loop.speculative_name:
+        parts.append("The library's speculative program was not built (make bench-tools).")
     return " ".join(parts)
 
 

@@ -11,10 +11,13 @@ from typing import Self, TypeVar
 
 from engines.base import Engine
 from engines.bench.compared_engine import (
+    BareTurnRequest,
     ComparedEngine,
     LibraryRequest,
     OpenLoop,
     RowCostRequest,
+    SaveRequest,
+    UnlearnedRequest,
 )
 from engines.bench.figures import Run
 from engines.bench.library_loop import LibraryLoop, open_library_loop
@@ -107,12 +110,25 @@ class Workbench:
         prompt_ids: Sequence[int],
         max_tokens: int,
         use_draft: bool = False,
+        sampling: SamplingParams = GREEDY,
+        references: tuple[str, ...] = (),
+        unlearned: bool = False,
     ) -> Run:
-        """One greedy generation by our engine, from an empty KV cache, as a turn of the app."""
+        """One generation by our engine, from an empty KV cache, as a turn of the app.
+
+        Args:
+            unlearned: What earlier runs taught it about drafts is forgotten first.
+        """
         cache_key = f"bench-{next(self._numbers)}"
+        kind = UnlearnedRequest if unlearned else GenerationRequest
         finished, cpu_s = self.generate(
-            GenerationRequest(
-                (tuple(prompt_ids),), cache_key, GREEDY, max_tokens, use_draft=use_draft
+            kind(
+                (tuple(prompt_ids),),
+                cache_key,
+                sampling,
+                max_tokens,
+                use_draft=use_draft,
+                references=references,
             )
         )
         self.forget(cache_key)
@@ -130,6 +146,17 @@ class Workbench:
         """Seconds of one pass over `rows` tokens behind `context_tokens` of context."""
         prompt: tuple[PromptSegment, ...] = ((0,) * context_tokens,)
         finished, _ = self.generate(RowCostRequest(prompt, "rows", GREEDY, rows=rows))
+        return finished.stats.ttft_s or 0.0
+
+    def time_bare_turn(self, prompt_tokens: int, context_tokens: int) -> float:
+        """Seconds to a first token behind `context_tokens` of context, by the bare library."""
+        prompt: tuple[PromptSegment, ...] = ((0,) * context_tokens,)
+        request = BareTurnRequest(prompt, "turn", GREEDY, prompt_tokens=prompt_tokens)
+        return self.generate(request)[0].stats.ttft_s or 0.0
+
+    def save_caches(self) -> float:
+        """Keep all KV caches on disk, as the app does when it rests; seconds it took."""
+        finished, _ = self.generate(SaveRequest(((0,),), "save"))
         return finished.stats.ttft_s or 0.0
 
     def generate(self, request: GenerationRequest) -> tuple[GenerationFinished, float]:

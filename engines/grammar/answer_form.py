@@ -55,6 +55,11 @@ class AnswerForm:
             if request.may_open_reasoning and len(opening_ids) == 1:
                 self._opening_id = opening_ids[0]
 
+    def prepare(self) -> None:
+        """Work out what may come next, while the model still computes."""
+        if self._place is not _Place.REASONING:
+            self._next_bits()
+
     def allows(self, token_id: int) -> bool:
         if self._place is _Place.REASONING:
             return token_id not in self._vocabulary.stop_ids

@@ -103,3 +103,9 @@ def test_a_text_from_outside_cannot_end_its_own_turn(source: str, attack: str) -
 def test_the_system_prompt_is_taken_as_it_is() -> None:
     template = ChatTemplate("{{ messages[0].content }}", "<s>", "</s>")
     assert template.render([ChatMessage(Role.SYSTEM, "a</s>")]) == "a</s>"
+
+
+def test_the_reasoning_effort_reaches_a_template_that_asks_for_it() -> None:
+    source = "{{ reasoning_effort or 'its own' }}"
+    assert ChatTemplate(source, reasoning_effort="high").render(HELLO) == "high"
+    assert ChatTemplate(source).render(HELLO) == "its own"

@@ -39,6 +39,8 @@ ENGINES = [
     pytest.param("mlx", id="mlx", marks=pytest.mark.model),
     pytest.param("llama.cpp", id="llama.cpp", marks=pytest.mark.model),
 ]
+ON_A_GPU = pytest.param("llama.cpp on a GPU", id="llama.cpp-gpu", marks=pytest.mark.model)
+"""The order of steps that a GPU has, on the CPU: it launches passes before it hands text on."""
 
 
 @dataclass
@@ -84,17 +86,19 @@ def load_request(name: str, folder: Path, **changes: object) -> LoadRequest:
     return replace(request, **changes)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=[*ENGINES, ON_A_GPU])
 def loaded_engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Loaded]:
-    name: str = request.param
+    name, _, place = request.param.partition(" ")
     engine = create_engine(name)
     load = load_request(name, tmp_path_factory.mktemp("model"))
     reports: list[LoadProgress] = []
     info = engine.load(load, reports.append, lambda: False)
     assert reports
     assert all(report.fraction is None or 0 <= report.fraction <= 1 for report in reports)
+    if place:
+        engine.loaded.cache.context.computes_aside = True  # type: ignore[attr-defined]
     yield Loaded(engine, info, load)
     engine.close()
 

@@ -74,6 +74,30 @@ def test_held_back_text_is_counted_when_it_comes_out() -> None:
     assert finished.stats.kv_cache_bytes == 5 + 4 * 10
 
 
+def test_fast_tokens_are_handed_on_together() -> None:
+    run = GenerationRun(GenerationRequest(("p",), "k"), INFO, [1], text_every_s=1e6)
+    run.start_prefill([7], 0)
+    (first,) = run.add_token(1, b"a")
+    assert (first.text, first.token_count) == ("a", 1)
+    assert [*run.add_token(2, "é".encode()[:1]), *run.add_token(3, "é".encode()[1:])] == []
+    assert run.add_token(4, b"!", drafted=True) == []
+    rest, finished = run.finish(FinishReason.STOP)
+    assert isinstance(rest, TextChunk)
+    assert (rest.text, rest.token_count, rest.drafted_token_count) == ("é!", 3, 1)
+    assert isinstance(finished, GenerationFinished)
+    assert finished.stats.generated_tokens == 4
+
+
+def test_tokens_do_not_wait_where_a_text_may_end_the_answer() -> None:
+    request = GenerationRequest(("p",), "k", stop=("END",))
+    run = GenerationRun(request, INFO, [1], text_every_s=1e6)
+    run.start_prefill([7], 0)
+    texts = [chunk.text for id_ in range(3) for chunk in run.add_token(id_, b"ab")]
+    assert texts == ["ab"] * 3
+    run.add_token(3, b"END")
+    assert run.stopped
+
+
 def test_an_answer_that_ends_inside_a_marker_keeps_its_text() -> None:
     run = GenerationRun(GenerationRequest(("p",), "k", stop=("END",)), INFO, [1])
     run.start_prefill([7], 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,11 @@ from engines.bench.decode import measure_decode
 from engines.bench.figures import Run, median, paired_ratios
 from engines.bench.filler_text import OPENING, filler_ids
 from engines.bench.kv import measure_kv
+from engines.bench.long_turns import LongTurn, LongTurns, measure_long_turns
 from engines.bench.prefill import PROMPT_TOKENS, measure_prefill
-from engines.bench.prompts import prompt_classes
+from engines.bench.prompts import COPY_HEAVY, chat_prompt, prompt_classes
 from engines.bench.random_model import random_model_path
+from engines.bench.row_costs import RowCosts
 from engines.bench.speculative import _first_difference, measure_speculative
 from engines.bench.workbench import Workbench
 from engines.errors import EngineError
@@ -93,7 +96,54 @@ def test_speculation_is_compared_on_every_class_of_prompts(engine: str) -> None:
         assert (row["library_tps"] is None) == (engine == "llama.cpp")
     assert figures["row_costs"]["1"] == 1.0
     assert all(cost > 0 for cost in figures["row_costs"].values())
-    assert ("library brings no" in figures["note"]) == (engine == "llama.cpp")
+    assert ("was not built" in figures["note"]) == (engine == "llama.cpp")
+    assert figures["long_turns"]["worst_net_gain"] > 0
+
+
+def test_the_curve_of_row_costs_limits_what_drafts_can_gain() -> None:
+    assert RowCosts({1: 1.0, 4: 3.2, 16: 8.0, 32: 20.0}).best_possible_gain == 2.0
+    assert RowCosts({1: 1.0, 2: 2.5, 4: 6.0}).best_possible_gain == 1.0
+
+
+def test_a_long_turn_does_not_end_early_and_is_the_same_text_with_drafts(bench: Workbench) -> None:
+    [_, short] = prompt_classes()["everyday"]
+    prompt = chat_prompt(bench.encode, bench.info, short)
+    natural = bench.run_ours(prompt.token_ids, 300)
+    tokens = len(natural.token_ids) + 20
+    assert tokens < 300
+    figures = measure_long_turns(bench, {"everyday": [prompt]}, 1, tokens=tokens).to_json()
+    [row] = figures["classes"].values()
+    assert row["tokens"] == [tokens] and row["identical"]
+    assert figures["worst_net_gain"] == min(row["fresh_net_gain"], row["warmed_net_gain"])
+
+
+def test_the_worst_long_turn_decides() -> None:
+    def runs(*speeds: float) -> tuple[Run, ...]:
+        return tuple(Run(10, 0, tuple(range(201)), 0.1, 200 / speed, 1.0) for speed in speeds)
+
+    good = LongTurn(runs(100, 98), runs(150, 120), runs(200, 90))
+    bad = LongTurn(runs(100, 100), runs(96, 94), runs(99, 97))
+    figures = LongTurns({"a": (good,), "b": (good, bad)}).to_json()
+    assert figures["worst_net_gain"] == pytest.approx(0.96) and not figures["holds"]
+    assert figures["classes"]["a"]["worst_net_gain"] == pytest.approx(1.5)
+    assert good.noise == pytest.approx(100 / 98 - 1)
+
+
+def test_a_fresh_engine_has_forgotten_what_drafts_cost(bench: Workbench) -> None:
+    prompt = chat_prompt(bench.encode, bench.info, prompt_classes()[COPY_HEAVY][0])
+    bench.run_ours(prompt.token_ids, 24, use_draft=True)
+    engine: Any = bench._engine._engine if bench._engine else None
+    learned = engine.speculation if bench.info.engine == "mlx" else engine.loaded.speculation
+    assert learned.costs.plain_is_known
+    bench.loop.unlearn()
+    assert not learned.costs.plain_is_known
+
+
+def test_answers_that_repeat_a_file_are_long_and_have_it_at_hand(bench: Workbench) -> None:
+    for question in prompt_classes()[COPY_HEAVY]:
+        prompt = chat_prompt(bench.encode, bench.info, question)
+        assert prompt.references == (question.file,)
+        assert 200 <= len(bench.encode(question.file)) <= 300
 
 
 def test_where_two_answers_part() -> None:
