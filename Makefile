@@ -2,6 +2,7 @@
 # make test   set everything up and run the tests
 # make check  what CI runs: format, lint, types, import rules, tests
 # make bench  measure and rewrite BENCHMARKS.md
+# make bench-tools  build llama.cpp's own programs, for make bench to compare with (5 minutes)
 # make snapshots  retake the README's picture from the real app
 # make cuda   replace MLX's CPU build by its CUDA build (Linux with an NVIDIA GPU)
 # make clean  remove what the targets above made
@@ -11,9 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+TOOLS := build/llama.cpp-tools
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check lint bench snapshots cuda clean
+.PHONY: run test check lint bench bench-tools snapshots cuda clean
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED)
@@ -33,7 +35,10 @@ check: lint test
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.benchmarks.terminal --write BENCHMARKS.md
 	$(BIN)/python -m tests.benchmarks.decode_under_tui --write BENCHMARKS.md
-	$(BIN)/python -m tests.benchmarks.engines --write BENCHMARKS.md
+	$(BIN)/python -m tests.benchmarks.engines $(if $(wildcard $(TOOLS)),--tools $(TOOLS)) --write BENCHMARKS.md
+
+bench-tools: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.benchmarks.llama_cpp_tools --into $(TOOLS)
 
 snapshots: $(INSTALLED_DEV)
 	$(BIN)/pytest tests/tui --snapshot-update

@@ -28,6 +28,8 @@ def loaded_by(module: str) -> set[str]:
         "engines.pool",
         "engines.scripted",
         "engines.hardware",
+        "engines.fit",
+        "profiles.recommend",
         "profiles.resolve",
         "conversation.session",
         "conversation.store",

@@ -20,8 +20,15 @@ from tui.command_line.bench_plan import BenchPlan, Record
 from tui.command_line.bench_runs import run_bench, run_comparison
 
 COMMAND = "python -m tests.benchmarks.engines"
-TITLE = "Engines beside their libraries"
 COMPARE = "compare"
+TITLES = {
+    "decode": "Decode",
+    "prefill": "Prefill",
+    "speculative": "Speculation",
+    "kv": "KV cache",
+    "context": "Growing context",
+    COMPARE: "Engines and models side by side",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ MEASUREMENTS = (
     Measurement("decode", BenchPlan(models=("random:1B",), tokens=16, repeat=3)),
     Measurement("prefill", BenchPlan(models=("demo:target",), repeat=3, time_limit_s=120)),
     Measurement("prefill", BenchPlan(models=("random:100M",), repeat=3, time_limit_s=120)),
-    Measurement("speculative", BenchPlan(models=("demo:target",), tokens=256, repeat=3)),
+    Measurement("speculative", BenchPlan(models=("demo:target",), tokens=320, repeat=2)),
     Measurement("kv", BenchPlan(models=("demo:target",), repeat=3, time_limit_s=120)),
     Measurement(
         "context", BenchPlan(models=("demo:target",), tokens=48, repeat=2, time_limit_s=120)
@@ -50,8 +57,8 @@ MEASUREMENTS = (
 )
 
 
-def measure(measurement: Measurement, quick: bool) -> Iterator[Record]:
-    plan = measurement.plan
+def measure(measurement: Measurement, quick: bool, tools: Path | None) -> Iterator[Record]:
+    plan = replace(measurement.plan, tools=tools)
     if quick:
         plan = replace(plan, tokens=min(plan.tokens, 16), repeat=1, time_limit_s=5, cycles=3)
     if measurement.bench == COMPARE:
@@ -64,29 +71,41 @@ def measure(measurement: Measurement, quick: bool) -> Iterator[Record]:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(list(dict.fromkeys(each.bench for each in MEASUREMENTS))),
+    type=click.Choice(list(TITLES)),
 )
 @click.option("--quick", is_flag=True, help="A minute or two, to see that everything runs.")
+@click.option(
+    "--tools",
+    envvar="LLM_TUI_LLAMA_CPP_TOOLS",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of llama.cpp's own programs, to compare with.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every result as a line of JSON.")
 @click.option(
     "--write",
     "document",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Put the tables into this document's marked section.",
+    help="Put the tables into this document's marked sections.",
 )
-def main(only: tuple[str, ...], quick: bool, as_json: bool, document: Path | None) -> None:
-    machine = describe_machine()
-    records = [
-        record
-        for measurement in MEASUREMENTS
-        if not only or measurement.bench in only
-        for record in measure(measurement, quick)
-    ]
-    section = f"{machine}.\n\n{markdown(records)}"
-    click.echo("\n".join(json.dumps(r, default=str) for r in records) if as_json else section)
-    if document:
-        replace_section(document, COMMAND, TITLE, section)
-    if any("error" in record for record in records):
+def main(
+    only: tuple[str, ...], quick: bool, tools: Path | None, as_json: bool, document: Path | None
+) -> None:
+    failed = False
+    for bench in only or TITLES:
+        machine = describe_machine()
+        records = [
+            record
+            for measurement in MEASUREMENTS
+            if measurement.bench == bench
+            for record in measure(measurement, quick, tools)
+        ]
+        failed |= any("error" in record for record in records)
+        section = f"{machine}.\n\n{markdown(records)}"
+        lines = (json.dumps(record, default=str) for record in records)
+        click.echo("\n".join(lines) if as_json else section)
+        if document:
+            replace_section(document, f"{COMMAND} --only {bench}", TITLES[bench], section)
+    if failed:
         raise SystemExit(1)
 
 

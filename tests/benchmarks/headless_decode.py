@@ -20,7 +20,7 @@ from engines.events import EngineEvent, EngineFailed, GenerationFinished, ModelL
 from engines.registry import create_for
 from engines.thread import EngineThread
 from engines.types import ChatMessage, GenerationRequest, LoadRequest, Role
-from profiles.schema import profile_from_toml
+from profiles.reading import profile_from_toml
 
 Event = TypeVar("Event")
 

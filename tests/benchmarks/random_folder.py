@@ -28,7 +28,8 @@ def random_folder(size: str, folder: Path) -> Path:
     demo_path = demo_model_path("demo:draft")
     assert demo_path is not None
     demo = load_gguf(demo_path, current_device())
-    config = _config(SHAPES[size], demo.vocabulary_size)
+    shape = SHAPES[size]
+    config = _config(shape, max(shape.vocabulary, demo.vocabulary_size))
     demo.tokenizer.encoder.save(str(path / "tokenizer.json"))
     settings = {"eos_token": "<|im_end|>", "chat_template": demo.tokenizer.chat_template}
     (path / "tokenizer_config.json").write_text(json.dumps(settings))

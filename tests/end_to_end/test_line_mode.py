@@ -51,6 +51,19 @@ def test_commands_switch_the_profile_and_begin_anew(launch: Launch) -> None:
     assert program.wait_exit() == 0
 
 
+def test_an_engine_is_pinned_and_released(launch: Launch) -> None:
+    program = launch("repl", "--profile", "coding")
+    program.wait_for("Coding>")
+    program.type("/engine remote\n")
+    program.wait_for("Choose one of: mlx, llama.cpp, auto.")
+    program.type("/engine mlx\n")
+    program.wait_for("From the next message on: mlx.")
+    program.type("/engine auto\n")
+    program.wait_for("From the next message on: auto.")
+    program.type("/quit\n")
+    assert program.wait_exit() == 0
+
+
 def test_what_the_model_writes_cannot_steer_the_terminal(launch: Launch) -> None:
     program = launch("repl", script="a\x1b]52;c;aGk=\x07b\x1b[2Jc and the end.")
     program.wait_for("Chat>")

@@ -16,6 +16,8 @@ from engines.types import LoadRequest, ModelInfo
 from profiles.loader import ProfileCatalog
 from profiles.schema import Profile
 from tui.app import LlmTuiApp
+from tui.model_actions import ModelActions
+from tui.models.sources import ModelSources
 from tui.options import AppOptions
 from tui.paths import AppPaths
 from tui.widgets.prompt_input import PromptInput
@@ -65,16 +67,26 @@ class AppBench:
         self.profiles = ["chat", "coding", "reasoning"]
         self.failures: dict[str, EngineError] = {}
         self.app_options = AppOptions()
+        self.reads_profiles = False
+        self.model_sources: ModelSources | None = None
         self.app = self.new_app()
 
     def new_app(self) -> LlmTuiApp:
-        """Another start of the program on the same files."""
-        self.app = LlmTuiApp(self.app_options, self.paths, self._create, self._catalog())
+        """Another start of the program on the same files, those of profiles if it reads them."""
+        catalog = None if self.reads_profiles else self._catalog()
+        self.app = LlmTuiApp(
+            self.app_options, self.paths, self._create, catalog, self.model_sources
+        )
         return self.app
 
     @property
     def pane(self) -> Any:
         return self.app.chat.pane
+
+    @property
+    def models(self) -> ModelActions:
+        assert self.app.model_actions is not None
+        return self.app.model_actions
 
     @property
     def prompt(self) -> PromptInput:
@@ -114,7 +126,7 @@ class AppBench:
                     name=name,
                     model=f"{name}.md",
                     title=name.capitalize(),
-                    task=f"for {name}",
+                    description=f"for {name}",
                     engine="scripted",
                     options=self.options.get(name, ()),
                 )

@@ -48,7 +48,7 @@ def test_the_installed_version_is_the_programs() -> None:
 def test_help_lists_options_and_every_command() -> None:
     text = CliRunner().invoke(program, ["--help"]).stdout
     assert "Usage: llm-tui" in text or "Usage: program" in text
-    for word in (*COMMANDS, "--profile", "--engine [mlx|llama.cpp]", "--continue", "FILE"):
+    for word in (*COMMANDS, "--profile", "--engine [mlx|llama.cpp|auto]", "--continue", "FILE"):
         assert word in text
     assert "scripted" not in text
 

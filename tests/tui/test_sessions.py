@@ -107,6 +107,17 @@ async def test_deleting_the_conversation_in_view_begins_a_new_one(bench: AppBenc
         assert bench.pane.has_class("-empty")
 
 
+async def test_a_deleted_conversation_is_forgotten_by_the_loaded_model(bench: AppBench) -> None:
+    async with bench.app.run_test(size=(100, 30)) as pilot:
+        await _talk(bench, pilot, "one")
+        assert bench.app.services is not None
+        pool = bench.app.services.pool
+        await until(pilot, lambda: pool.memory_bytes > 0)  # of a scripted model: its KV caches
+        await _open_list(bench, pilot, 1)
+        await pilot.press("f8", "escape")
+        await until(pilot, lambda: pool.memory_bytes == 0)
+
+
 async def test_after_a_crash_the_conversation_is_offered_with_all_that_came(
     bench: AppBench,
 ) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from profiles.errors import ProfileError
-from profiles.loader import load_profiles
+from profiles.loader import ProfileCatalog, load_profiles
+from profiles.schema import Profile
 from tui.options import AppOptions, starting_profile, with_profile
 
 
@@ -53,3 +54,27 @@ def test_the_starting_profile_takes_its_place_in_the_catalog() -> None:
     changed = with_profile(catalog, profile)
     assert list(changed.profiles) == list(catalog.profiles)
     assert changed.get("chat").model == "m.gguf"
+
+
+def test_the_users_choice_comes_before_the_first_and_after_the_command_line() -> None:
+    catalog = load_profiles()
+    assert starting_profile(AppOptions(), catalog, "reasoning").name == "reasoning"
+    assert starting_profile(AppOptions(profile="chat"), catalog, "reasoning").name == "chat"
+    assert starting_profile(AppOptions(model="m.gguf"), catalog, "coding").name == "coding"
+
+
+def test_a_model_leaves_everything_of_the_profiles_models_behind() -> None:
+    models = (("mlx", "a"), ("llama.cpp", "b"))
+    mine = Profile(
+        "mine",
+        "a",
+        model_by_engine=models,
+        draft_by_engine=models,
+        quantization="Q4_0",
+        adapter="x",
+    )
+    catalog = ProfileCatalog({"mine": mine})
+    profile = starting_profile(AppOptions(model="m.gguf"), catalog)
+    assert profile == Profile("mine", "m.gguf")
+    chosen = starting_profile(AppOptions(draft="d.gguf"), catalog)
+    assert [chosen.draft_for(engine) for engine in ("mlx", "llama.cpp")] == ["d.gguf"] * 2
