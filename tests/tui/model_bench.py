@@ -56,6 +56,7 @@ class Hub:
         self.asked: list[str] = []
         self.error: EngineError | None = None
         self.is_open = threading.Event()
+        self.is_over = threading.Event()
         self.started = threading.Event()
 
     def fetch(self, reference: str, report: Report, cancelled: Cancelled) -> Path | None:
@@ -75,7 +76,7 @@ class Hub:
         if self.error is not None:
             raise self.error
         while not self.is_open.wait(0.005):
-            if cancelled():
+            if cancelled() or self.is_over.is_set():
                 return None
         return Path("/somewhere")
 

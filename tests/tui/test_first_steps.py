@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ SIZE = (100, 30)
 
 
 @pytest.fixture
-def models(bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
+def models(
+    bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModelBench]:
     """An app that was never started before, on a machine without models."""
     monkeypatch.setattr("tui.app.FIRST_STEPS_AFTER_S", 0.01)
     home = tmp_path / "home"
@@ -28,7 +31,8 @@ def models(bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     bench.model_sources = models.sources
     bench.reads_profiles = True
     bench.new_app()
-    return models
+    yield models
+    models.hub.is_over.set()  # a thread that waits keeps the others' pilots waiting
 
 
 def words(bench: AppBench) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ NARROW = (80, 24)
 
 
 @pytest.fixture
-def models(bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
+def models(
+    bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModelBench]:
     """Two models beside the embedded ones, and a bench whose app sees them."""
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
@@ -32,7 +35,8 @@ def models(bench: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     models.add_gguf("maker/Storm-90B-GGUF/Storm-90B-Q4_K_M", parameters=90e9)
     bench.model_sources = models.sources
     bench.new_app()
-    return models
+    yield models
+    models.hub.is_over.set()  # a thread that waits keeps the others' pilots waiting
 
 
 async def open_models(bench: AppBench, pilot: Pilot[Any]) -> OptionList:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -129,7 +129,9 @@ def test_sessions(
 
 
 @pytest.fixture
-def models(themed: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
+def models(
+    themed: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModelBench]:
     """Models of every kind, one with a long name in Japanese, for an app that looks for them."""
     models = ModelBench(tmp_path / "home")
     monkeypatch.setenv("HOME", str(models.home))
@@ -143,7 +145,8 @@ def models(themed: AppBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         os.utime(path, (LATER_S - age, NOW_S))
     theme, themed.model_sources = themed.app.theme, models.sources
     themed.new_app().theme = theme
-    return models
+    yield models
+    models.hub.is_over.set()  # a thread that waits keeps the others' pilots waiting
 
 
 async def _open_models(themed: AppBench, pilot: Pilot[Any]) -> None:
