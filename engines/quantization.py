@@ -92,7 +92,8 @@ def describe_quantization(
     parts = [f"{change:+.1%} perplexity".replace("%", " %")] if change else []
     if change == 0 or change is None:
         parts = [quantization.note] if quantization.note else []
-    parts.append(f"{weights_bytes / 1e9:.1f} GB")
+    gigabytes = weights_bytes / 1e9
+    parts.append(f"{gigabytes:.1f} GB" if gigabytes >= 0.1 else f"{weights_bytes / 1e6:.0f} MB")
     if decode_tps:
         parts.append(f"~{decode_tps:.0f} tok/s here")
     return f"{quantization.name}: {', '.join(parts)}"

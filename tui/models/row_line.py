@@ -65,10 +65,16 @@ def short_name(name: str, width: int) -> str:
     return name if cell_len(name) <= width else _shortened(name.rpartition("/")[2], width)
 
 
+_MOST_TPS = 999
+"""Faster than anyone reads; there is no room for a longer figure."""
+
+
 def tps_text(row: ModelRow) -> str:
     """`~22 tok/s` predicted, `22 tok/s` measured; empty where neither is known."""
     if not row.decode_tps:
         return ""
+    if row.decode_tps > _MOST_TPS:
+        return f">{_MOST_TPS} tok/s"
     digits = 0 if row.decode_tps >= 10 else 1
     figure = f"{row.decode_tps:,.{digits}f} tok/s"
     return figure if row.is_measured else f"~{figure}"
