@@ -7,31 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from profiles.kinds import LARGEST_FILE_BYTES, Kind, WrongValue
+from profiles.kinds import LARGEST_FILE_BYTES, Kind, Text, WrongValue
 
 
 @dataclass(frozen=True)
-class ModelName(Kind):
+class ModelName(Text):
     """A reference to a model or an adapter; one that begins with a dot is beside the file."""
 
     example_text: str = "org/repo:Q4_K_M"
 
-    @property
-    def words(self) -> str:
-        return "a text"
-
-    @property
-    def example(self) -> str:
-        return f'"{self.example_text}"'
-
     def read(self, value: Any, folder: Path | None) -> str:
-        if not isinstance(value, str):
-            raise self.wrong(value)
-        if not value.strip():
+        name = super().read(value, folder)
+        if not name.strip():
             raise WrongValue("must not be empty", f"Write it like: {self.example}.")
-        if folder is not None and value.startswith(("./", "../")):
-            return str((folder / value).resolve())
-        return value
+        if folder is not None and name.startswith(("./", "../")):
+            return str((folder / name).resolve())
+        return name
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}

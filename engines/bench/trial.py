@@ -7,54 +7,41 @@ The fastest of a few runs counts: what else the machine does only ever makes a r
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
 
 from engines.base import Engine
 from engines.bench.filler_text import filler_text
+from engines.bench.loaded_engine import LoadedEngine
 from engines.bench.prompts import Question, prompt_classes
 from engines.chat_template import ChatTemplate
 from engines.errors import EngineError
 from engines.events import (
     CacheForgotten,
-    EngineEvent,
-    EngineFailed,
     GenerationFinished,
-    LoadProgress,
-    ModelLoaded,
-    PrefillProgress,
-    TextChunk,
     TokensCounted,
 )
 from engines.registry import create_for
 from engines.stats import GenerationStats
-from engines.thread import EngineThread
 from engines.types import (
     ChatMessage,
     CountTokensRequest,
-    EngineRequest,
     ForgetCacheRequest,
     GenerationRequest,
     LoadRequest,
-    ModelInfo,
     Role,
     SamplingParams,
 )
 
 MOST_RUNS = 5
 _RUNS_WANTED = 3
-_CLOSE_TIMEOUT_S = 30.0
 _CACHE_KEY = "trial"
 _PROBE_WORDS, _PROBE_TOKENS = 60, 8
 _LEAST_PROMPT_TOKENS, _LEAST_ANSWER_TOKENS = 64, 24
 _SAMPLE_WORDS = 200
 
 Create = Callable[[LoadRequest], Engine]
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +149,7 @@ def _repeat(
     return made
 
 
-class TrialBench:
+class TrialBench(LoadedEngine):
     """A loaded model, asked one thing after the other.
 
     Raises:
@@ -170,30 +157,11 @@ class TrialBench:
     """
 
     def __init__(self, request: LoadRequest, create: Create = create_for) -> None:
-        self._events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
-        self._thread = EngineThread(lambda: create(request), request, self._take)
-        try:
-            loaded = self._wait_for(ModelLoaded)
-        except EngineError:
-            self._thread.close(_CLOSE_TIMEOUT_S)
-            raise
-        self.info: ModelInfo = loaded.info
-        self.load_s = loaded.load_s
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._thread.close(_CLOSE_TIMEOUT_S)
+        super().__init__(request, lambda: create(request))
 
     def tokens_per_word(self) -> float:
         """Of the filler text, by the model's tokenizer."""
-        counted = self._ask(
+        counted = self.ask_engine(
             CountTokensRequest((filler_text(_SAMPLE_WORDS, seed=0),)), TokensCounted
         )
         return max(1, counted.counts[0]) / _SAMPLE_WORDS
@@ -219,23 +187,6 @@ class TrialBench:
             use_draft=use_draft,
             references=tuple(references),
         )
-        finished = self._ask(request, GenerationFinished)
-        self._ask(ForgetCacheRequest(_CACHE_KEY), CacheForgotten)
+        finished = self.ask_engine(request, GenerationFinished)
+        self.ask_engine(ForgetCacheRequest(_CACHE_KEY), CacheForgotten)
         return finished.stats
-
-    def _ask(self, request: EngineRequest, kind: type[Answer]) -> Answer:
-        self._thread.submit(request, self._take)
-        return self._wait_for(kind)
-
-    def _take(self, event: EngineEvent) -> None:
-        """On the engine's thread, which text must not make wait for another thread."""
-        if not isinstance(event, TextChunk | PrefillProgress | LoadProgress):
-            self._events.put(event)
-
-    def _wait_for(self, kind: type[Answer]) -> Answer:
-        while True:
-            event = self._events.get()
-            if isinstance(event, kind):
-                return event
-            if isinstance(event, EngineFailed):
-                raise EngineError(event.message, event.hint)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import queue
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self, TypeVar
 
 from engines.base import Engine
 from engines.bench.compared_engine import (
@@ -21,36 +18,24 @@ from engines.bench.compared_engine import (
 )
 from engines.bench.figures import Run
 from engines.bench.library_loop import LibraryLoop, open_library_loop
-from engines.errors import EngineError
+from engines.bench.loaded_engine import LoadedEngine
 from engines.events import (
     CacheForgotten,
-    EngineEvent,
-    EngineFailed,
     GenerationFinished,
-    LoadProgress,
-    ModelLoaded,
-    PrefillProgress,
-    TextChunk,
 )
 from engines.registry import create_for
-from engines.thread import EngineThread
 from engines.types import (
-    EngineRequest,
     ForgetCacheRequest,
     GenerationRequest,
     LoadRequest,
-    ModelInfo,
     PromptSegment,
     SamplingParams,
 )
 
 GREEDY = SamplingParams(temperature=0.0)
-CLOSE_TIMEOUT_S = 30.0
-
-Answer = TypeVar("Answer")
 
 
-class Workbench:
+class Workbench(LoadedEngine):
     """Loads a model, and runs generations on it one after the other.
 
     Args:
@@ -69,33 +54,13 @@ class Workbench:
         open_loop: OpenLoop = open_library_loop,
     ) -> None:
         self._numbers = itertools.count()
-        self._events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
-        self._passing: list[EngineEvent] = []
         self._engine: ComparedEngine | None = None
 
         def create_compared() -> Engine:
             self._engine = ComparedEngine(create(request), open_loop)
             return self._engine
 
-        self._thread = EngineThread(create_compared, request, self._take)
-        loaded = self._wait_for(ModelLoaded)
-        self.request = request
-        self.info: ModelInfo = loaded.info
-        self.load_s = loaded.load_s
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._thread.close(CLOSE_TIMEOUT_S)
+        super().__init__(request, create_compared)
 
     @property
     def loop(self) -> LibraryLoop:
@@ -166,29 +131,8 @@ class Workbench:
             EngineError: it failed.
         """
         started_s = time.process_time()
-        finished = self._ask(request, GenerationFinished)
+        finished = self.ask_engine(request, GenerationFinished)
         return finished, time.process_time() - started_s
 
     def forget(self, cache_key: str) -> None:
-        self._ask(ForgetCacheRequest(cache_key), CacheForgotten)
-
-    def _ask(self, request: EngineRequest, kind: type[Answer]) -> Answer:
-        self._passing.clear()
-        self._thread.submit(request, self._take)
-        return self._wait_for(kind)
-
-    def _take(self, event: EngineEvent) -> None:
-        """On the engine's thread. As in the app, text is only put aside: to wake a thread for every
-        token would make the engine wait for the interpreter lock."""
-        if isinstance(event, TextChunk | PrefillProgress | LoadProgress):
-            self._passing.append(event)
-        else:
-            self._events.put(event)
-
-    def _wait_for(self, kind: type[Answer]) -> Answer:
-        while True:
-            event = self._events.get()
-            if isinstance(event, kind):
-                return event
-            if isinstance(event, EngineFailed):
-                raise EngineError(event.message, event.hint)
+        self.ask_engine(ForgetCacheRequest(cache_key), CacheForgotten)
