@@ -125,7 +125,7 @@ def _recommended(option: Option, chosen: list[str], others: list[str]) -> ModelR
 
 def _place(row: ModelRow) -> tuple[bool, int, float]:
     is_embedded = row.source == "built in"
-    last_used_s = row.found.last_used_s if row.found else None
+    last_used_s = row.found.last_used_s if row.found and not is_embedded else None
     return is_embedded, _ORDER.get(row.verdict, 2), -(last_used_s or 0.0)
 
 
