@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -111,31 +112,19 @@ class _Scanner:
 
     def _value(self, path: KeyPath) -> None:
         if self._next == "[":
-            self._list(path)
+            self._members("]", self._value, path)
         elif self._next == "{":
-            self._inline_table(path)
+            self._members("}", self._pair, path)
         elif not self._skip(_TEXT):
             self._skip(_BARE)
 
-    def _list(self, path: KeyPath) -> None:
+    def _members(self, end: str, read: Callable[[KeyPath], None], path: KeyPath) -> None:
+        """Of a list or an inline table, up to `end` or to what cannot be read."""
         self._index += 1
         self._skip(_GAP)
-        while self._index < len(self._text) and self._next != "]":
+        while self._index < len(self._text) and self._next != end:
             before = self._index
-            self._value(path)
-            self._skip(_GAP)
-            self._index += self._next == ","
-            self._skip(_GAP)
-            if self._index == before:
-                return
-        self._index += 1
-
-    def _inline_table(self, path: KeyPath) -> None:
-        self._index += 1
-        self._skip(_GAP)
-        while self._index < len(self._text) and self._next != "}":
-            before = self._index
-            self._pair(path)
+            read(path)
             self._skip(_GAP)
             self._index += self._next == ","
             self._skip(_GAP)
